@@ -1,0 +1,192 @@
+//! What names a revoked thing: the text that the control plane sends, and the 128 bits that stand for it.
+
+use std::fmt;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use thiserror::Error;
+
+/// The text that names a token, an application or a subject: never empty, bounded, and masked wherever it is printed,
+/// since an opaque token *is* the secret.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Identifier(Box<str>);
+
+/// Why a text cannot name anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum IdentifierError {
+    /// An empty identifier would match every credential that lacks one.
+    #[error("identifier is empty")]
+    Empty,
+    /// Longer than [`Identifier::MAX_BYTES`].
+    #[error("identifier has {0} bytes, more than {max}", max = Identifier::MAX_BYTES)]
+    TooLong(usize),
+}
+
+impl Identifier {
+    /// The longest identifier that is taken. A whole opaque token fits.
+    pub const MAX_BYTES: usize = 8 * 1024;
+
+    /// Takes a text that is neither empty nor too long.
+    pub fn new(text: impl Into<Box<str>>) -> Result<Self, IdentifierError> {
+        let text = text.into();
+        match text.len() {
+            0 => Err(IdentifierError::Empty),
+            length if length > Self::MAX_BYTES => Err(IdentifierError::TooLong(length)),
+            _ => Ok(Self(text)),
+        }
+    }
+
+    /// The text itself, for the wire and for storage. Do not log it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The 128 bits that stand for it in every set.
+    pub fn id(&self) -> TokenId {
+        TokenId::of(&self.0)
+    }
+}
+
+/// Ten asterisks and the last four characters, as Choreo Connect's debug log has it; a text too short to hide behind its
+/// own end shows nothing.
+impl fmt::Display for Identifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("**********")?;
+        if self.0.len() >= 16 {
+            let start = self.0.char_indices().rev().nth(3).map_or(0, |(at, _)| at);
+            f.write_str(&self.0[start..])?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Identifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Identifier({self})")
+    }
+}
+
+/// The 128 bits that stand for an identifier.
+///
+/// A canonical lower-case UUID is itself, so for the usual `jti` the set is exact. Any other text is the first 16 bytes of
+/// its SHA-256; a UUID in another spelling is another text.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TokenId(u128);
+
+impl TokenId {
+    /// The bits that stand for `identifier`.
+    pub fn of(identifier: &str) -> Self {
+        Self(canonical_uuid(identifier.as_bytes()).unwrap_or_else(|| first_128_bits(identifier)))
+    }
+
+    /// The bits as a number.
+    pub fn as_u128(self) -> u128 {
+        self.0
+    }
+}
+
+impl fmt::Debug for TokenId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TokenId(..{:04x})", self.0 & 0xffff)
+    }
+}
+
+fn first_128_bits(identifier: &str) -> u128 {
+    let hash = digest(&SHA256, identifier.as_bytes());
+    hash.as_ref()[..16]
+        .iter()
+        .fold(0, |bits, byte| bits << 8 | u128::from(*byte))
+}
+
+/// Reads `8-4-4-4-12` lower-case hexadecimal digits and nothing else.
+fn canonical_uuid(text: &[u8]) -> Option<u128> {
+    if text.len() != 36 {
+        return None;
+    }
+    text.iter()
+        .enumerate()
+        .try_fold(0, |bits: u128, (at, byte)| match (at, byte) {
+            (8 | 13 | 18 | 23, b'-') => Some(bits),
+            (8 | 13 | 18 | 23, _) => None,
+            (_, b'0'..=b'9') => Some(bits << 4 | u128::from(byte - b'0')),
+            (_, b'a'..=b'f') => Some(bits << 4 | u128::from(byte - b'a' + 10)),
+            _ => None,
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const UUID: &str = "4e330dbd-75c6-4ab5-a749-b9497aa3521a";
+
+    #[test]
+    fn an_identifier_is_neither_empty_nor_endless() {
+        assert_eq!(Identifier::new(""), Err(IdentifierError::Empty));
+        assert!(Identifier::new("x".repeat(8 * 1024)).is_ok());
+        assert_eq!(
+            Identifier::new("x".repeat(8 * 1024 + 1)),
+            Err(IdentifierError::TooLong(8 * 1024 + 1))
+        );
+    }
+
+    #[test]
+    fn an_identifier_is_masked_when_printed() {
+        let identifier = Identifier::new(UUID).unwrap();
+        assert_eq!(identifier.to_string(), "**********521a");
+        assert_eq!(format!("{identifier:?}"), "Identifier(**********521a)");
+        assert_eq!(Identifier::new("short").unwrap().to_string(), "**********");
+        assert_eq!(
+            Identifier::new("ééééééééééé").unwrap().to_string(),
+            "**********éééé"
+        );
+    }
+
+    #[test]
+    fn a_canonical_uuid_is_itself() {
+        assert_eq!(
+            TokenId::of(UUID).as_u128(),
+            0x4e330dbd_75c6_4ab5_a749_b9497aa3521a
+        );
+    }
+
+    #[test]
+    fn a_uuid_in_another_spelling_is_another_text() {
+        let spellings = [
+            UUID.to_uppercase(),
+            UUID.replace('-', ""),
+            format!("{{{UUID}}}"),
+            format!("{UUID} "),
+            UUID.replacen('-', "_", 1),
+            "4e330dbd-75c6-4ab5-a749-b9497aa3521g".to_owned(),
+        ];
+        for spelling in spellings {
+            assert_ne!(TokenId::of(&spelling), TokenId::of(UUID), "{spelling}");
+        }
+    }
+
+    #[test]
+    fn any_other_text_is_the_first_half_of_its_sha_256() {
+        // FIPS 180-4's example "abc": ba7816bf 8f01cfea 414140de 5dae2223 ...
+        assert_eq!(
+            TokenId::of("abc").as_u128(),
+            0xba7816bf_8f01cfea_414140de_5dae2223
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn every_uuid_is_read_as_its_bits(bits: u128) {
+            let text = uuid::Uuid::from_u128(bits).to_string();
+            prop_assert_eq!(TokenId::of(&text).as_u128(), bits);
+        }
+
+        #[test]
+        fn any_text_has_bits_and_hides(text in "\\PC{1,64}") {
+            let identifier = Identifier::new(text.as_str()).unwrap();
+            prop_assert_eq!(identifier.id(), TokenId::of(&text));
+            prop_assert!(identifier.to_string().chars().count() <= 14);
+        }
+    }
+}
