@@ -1,0 +1,57 @@
+//! What was found broken when a ledger was opened.
+
+use thiserror::Error;
+
+use crate::codec::CodecError;
+
+/// One broken place. What it held is lost to this file until the next catch-up brings it again.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Damage {
+    /// A group whose bytes are not those that were written.
+    #[error("group {first}-{last}: checksum is {found:016x}, its bytes give {computed:016x}")]
+    Checksum {
+        /// The group's first sequence, as its key says.
+        first: u64,
+        /// Its last sequence.
+        last: u64,
+        /// The checksum beside the bytes.
+        found: u64,
+        /// The checksum of the bytes.
+        computed: u64,
+    },
+    /// A group whose checksum holds and whose bytes are no group all the same.
+    #[error("group {first}-{last}: {reason}")]
+    Group {
+        /// The group's first sequence.
+        first: u64,
+        /// Its last sequence.
+        last: u64,
+        /// What is wrong with it.
+        reason: CodecError,
+    },
+    /// Sequences that no group answers for.
+    #[error("sequences {first}-{last} are missing")]
+    Missing {
+        /// The first of them.
+        first: u64,
+        /// The last of them.
+        last: u64,
+    },
+    /// A row that cannot be read at all, after the last one that could.
+    #[error("a row after sequence {after}: {reason}")]
+    Row {
+        /// The last sequence that was read before it.
+        after: u64,
+        /// What SQLite says.
+        reason: String,
+    },
+    /// A table or the file itself.
+    #[error("{what}: {reason}")]
+    File {
+        /// Which part.
+        what: &'static str,
+        /// What SQLite says.
+        reason: String,
+    },
+}

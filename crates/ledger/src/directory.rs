@@ -1,0 +1,122 @@
+//! The ledger's directory: made for its owner alone, held by one process.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
+    io::{self, Read, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use crate::LedgerError;
+
+const OWNER_ONLY: u32 = 0o600;
+
+/// A directory that this process holds until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    path: PathBuf,
+    /// The lock goes with the file handle, also when the process is killed.
+    _lock: File,
+}
+
+impl Directory {
+    /// Makes the directory where it is missing, and takes it.
+    pub(crate) fn open(path: &Path) -> Result<Self, LedgerError> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+        made.map_err(|source| error("create the ledger directory", path, source))?;
+        Ok(Self {
+            path: path.to_owned(),
+            _lock: lock(path)?,
+        })
+    }
+
+    /// The database file.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.path.join("ledger.db")
+    }
+
+    /// A file beside it.
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Makes what was created, renamed or removed in the directory durable.
+    pub(crate) fn sync(&self) -> Result<(), LedgerError> {
+        let synced = File::open(&self.path).and_then(|directory| directory.sync_all());
+        synced.map_err(|source| error("sync", &self.path, source))
+    }
+}
+
+/// Makes a database file for the owner alone, before SQLite opens it: SQLite gives its `-wal` and `-shm` the mode that the
+/// database has. An existing file, and what stands beside it, gets that mode too.
+pub(crate) fn make_private(database: &Path) -> Result<(), LedgerError> {
+    let opened = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(OWNER_ONLY)
+        .open(database);
+    let file = opened.map_err(|source| error("open", database, source))?;
+    file.set_permissions(Permissions::from_mode(OWNER_ONLY))
+        .map_err(|source| error("set the mode of", database, source))?;
+    for companion in companions(database) {
+        match fs::set_permissions(&companion, Permissions::from_mode(OWNER_ONLY)) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(error("set the mode of", &companion, source));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The files that SQLite keeps beside a database.
+pub(crate) fn companions(database: &Path) -> [PathBuf; 2] {
+    ["-wal", "-shm"].map(|suffix| {
+        let mut name = database.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    })
+}
+
+pub(crate) fn error(doing: &'static str, path: &Path, source: io::Error) -> LedgerError {
+    LedgerError::Directory {
+        doing,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn lock(directory: &Path) -> Result<File, LedgerError> {
+    let path = directory.join("lock");
+    let opened = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .mode(OWNER_ONLY)
+        .open(&path);
+    let mut file = opened.map_err(|source| error("open", &path, source))?;
+    match file.try_lock() {
+        Ok(()) => {
+            // Who holds it is a courtesy to the next one who asks; on a full disk the lock holds without it.
+            let _ = file
+                .set_len(0)
+                .and_then(|()| write!(file, "{}", std::process::id()));
+            Ok(file)
+        }
+        Err(TryLockError::WouldBlock) => Err(LedgerError::Locked {
+            path: directory.to_owned(),
+            pid: holder(&mut file),
+        }),
+        Err(TryLockError::Error(source)) => Err(error("lock", &path, source)),
+    }
+}
+
+fn holder(lock: &mut File) -> String {
+    let mut text = String::new();
+    match lock.take(20).read_to_string(&mut text) {
+        Ok(_) if text.bytes().all(|byte| byte.is_ascii_digit()) => text,
+        _ => String::new(),
+    }
+}

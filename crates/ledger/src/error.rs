@@ -1,0 +1,76 @@
+//! Why a ledger could not be opened or written.
+
+use std::{io, path::PathBuf};
+
+use thiserror::Error;
+
+/// Why a ledger could not be opened or written.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum LedgerError {
+    /// The directory, or a file in it, cannot be used.
+    #[error("cannot {doing} {}", path.display())]
+    Directory {
+        /// What was tried.
+        doing: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// Another process has this ledger open.
+    #[error("ledger directory {} is in use by another process{}", path.display(), holder(pid))]
+    Locked {
+        /// The directory.
+        path: PathBuf,
+        /// Who holds it, as the lock file says; empty if it does not say.
+        pid: String,
+    },
+    /// The file was written by a later version.
+    #[error("{} has schema version {found}, this version knows up to {known}: it was written by a later version", path.display())]
+    Later {
+        /// The file.
+        path: PathBuf,
+        /// Its schema version.
+        found: i64,
+        /// The latest known one.
+        known: i64,
+    },
+    /// The file is another program's database.
+    #[error("{} is a database of another program", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// SQLite refused.
+    #[error("cannot {doing} {}", path.display())]
+    Sqlite {
+        /// What was tried.
+        doing: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// After a failed commit, the file ends before what had been committed to it. Only a new opening, in a new epoch, can
+    /// go on from there.
+    #[error("{} ends at sequence {end}, but {head} had been committed", path.display())]
+    Behind {
+        /// The file.
+        path: PathBuf,
+        /// Where it ends.
+        end: u64,
+        /// Where it should.
+        head: u64,
+    },
+}
+
+fn holder(pid: &str) -> String {
+    if pid.is_empty() {
+        String::new()
+    } else {
+        format!(" (pid {pid})")
+    }
+}

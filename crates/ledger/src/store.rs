@@ -1,0 +1,226 @@
+//! The file: SQLite with a row for each group.
+//!
+//! ```text
+//! groups (first, last, checksum, entries)    a row for each commit; `entries` is ours, see `codec`
+//! epochs (opening, epoch, first, last)       a row for each opening; `last` is NULL for the newest
+//! meta   (name, value)                       complete, source_good_at (ms)
+//! ```
+//!
+//! The keys of the groups follow each other without a gap, so that a row that is not there shows; a group's entries may
+//! leave some of its sequences out.
+//!
+//! The log is in WAL mode with `synchronous = FULL`: what `COMMIT` has returned for is on the disk.
+
+use std::{ops::RangeInclusive, path::Path, time::Duration};
+
+use rescind_revocation::{Revocation, UnixMillis};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
+
+mod load;
+
+pub(crate) use load::{Contents, is_damage};
+
+use crate::{LedgerError, checksum::checksum, codec, directory::make_private, epochs::Span};
+
+/// The schema version of this program, in `user_version`.
+pub(crate) const SCHEMA_VERSION: i64 = 1;
+/// Marks the file as ours: "RSCD".
+const APPLICATION_ID: i64 = 0x5253_4344;
+/// An administrator may look into the file with ordinary tools; a commit waits this long for them.
+const BUSY: Duration = Duration::from_millis(500);
+
+const SCHEMA: &str = "
+    CREATE TABLE groups (
+        first    INTEGER PRIMARY KEY,
+        last     INTEGER NOT NULL,
+        checksum INTEGER NOT NULL,
+        entries  BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE epochs (
+        opening INTEGER PRIMARY KEY,
+        epoch   INTEGER NOT NULL UNIQUE,
+        first   INTEGER NOT NULL,
+        last    INTEGER
+    ) STRICT;
+    CREATE TABLE meta (
+        name  TEXT PRIMARY KEY,
+        value INTEGER
+    ) STRICT;
+";
+
+/// One open file.
+#[derive(Debug)]
+pub(crate) struct Store {
+    connection: Connection,
+}
+
+/// The current epoch, while it is not in the file yet: it must stand there no later than its sequences do.
+pub(crate) type Unsaved = Option<Span>;
+
+impl Store {
+    /// Opens the file, or makes it.
+    pub(crate) fn open(path: &Path) -> Result<Self, LedgerError> {
+        make_private(path)?;
+        let refused = |source| LedgerError::Sqlite {
+            doing: "open",
+            path: path.to_owned(),
+            source,
+        };
+        let connection = connect(path).map_err(refused)?;
+        let found = prepare(&connection).map_err(refused)?;
+        match found {
+            Found::Ours => Ok(Self { connection }),
+            Found::Later(found) => Err(LedgerError::Later {
+                path: path.to_owned(),
+                found,
+                known: SCHEMA_VERSION,
+            }),
+            Found::Foreign => Err(LedgerError::Foreign {
+                path: path.to_owned(),
+            }),
+        }
+    }
+
+    /// Commits the group that answers for `sequences`, and the epoch before it where that is unsaved.
+    pub(crate) fn append(
+        &mut self,
+        unsaved: Unsaved,
+        sequences: RangeInclusive<u64>,
+        entries: &[(u64, Revocation)],
+    ) -> rusqlite::Result<()> {
+        self.write(unsaved, |transaction| {
+            let (first, last) = sequences.into_inner();
+            let bytes = codec::encode(first, entries.iter().map(|(at, entry)| (*at, entry)));
+            let sum = group_checksum(first, last, &bytes);
+            let mut insert = transaction.prepare_cached(
+                "INSERT INTO groups (first, last, checksum, entries) VALUES (?1, ?2, ?3, ?4)",
+            )?;
+            insert.execute(params![
+                number(first),
+                number(last),
+                sum.cast_signed(),
+                bytes
+            ])?;
+            Ok(())
+        })
+    }
+
+    /// Commits the epoch alone.
+    pub(crate) fn save_epoch(&mut self, epoch: Span) -> rusqlite::Result<()> {
+        self.write(Some(epoch), |_| Ok(()))
+    }
+
+    /// Commits whether the ledger is complete, and when its source was last good.
+    pub(crate) fn set_source(
+        &mut self,
+        unsaved: Unsaved,
+        complete: bool,
+        good_at: Option<UnixMillis>,
+    ) -> rusqlite::Result<()> {
+        self.write(unsaved, |transaction| {
+            let mut put = transaction
+                .prepare_cached("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)")?;
+            put.execute(params!["complete", complete])?;
+            put.execute(params!["source_good_at", good_at.map(|at| number(at.0))])?;
+            Ok(())
+        })
+    }
+
+    /// Copies epochs as they are: into a fresh file, after damage.
+    pub(crate) fn copy_epochs(&mut self, epochs: &[Span]) -> rusqlite::Result<()> {
+        self.write(None, |transaction| {
+            for span in epochs {
+                insert_epoch(transaction, span)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Closes the file, so that all of it stands in the database itself.
+    pub(crate) fn close(self) -> rusqlite::Result<()> {
+        self.connection.close().map_err(|(_, error)| error)
+    }
+
+    fn write(
+        &mut self,
+        unsaved: Unsaved,
+        work: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<()>,
+    ) -> rusqlite::Result<()> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if let Some(span) = unsaved {
+            transaction.execute(
+                "UPDATE epochs SET last = ?1 WHERE last IS NULL",
+                [number(span.first)],
+            )?;
+            insert_epoch(&transaction, &span)?;
+        }
+        work(&transaction)?;
+        transaction.commit()
+    }
+}
+
+/// What kind of file was found, made ours where it was empty.
+enum Found {
+    Ours,
+    Later(i64),
+    Foreign,
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    Ok(connection)
+}
+
+fn prepare(connection: &Connection) -> rusqlite::Result<Found> {
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    match (pragma("application_id")?, pragma("user_version")?) {
+        (0, 0) if tables == 0 => create(connection)?,
+        (APPLICATION_ID, version) if version > SCHEMA_VERSION => return Ok(Found::Later(version)),
+        (APPLICATION_ID, _) => {}
+        _ => return Ok(Found::Foreign),
+    }
+    use_wal(connection)?;
+    Ok(Found::Ours)
+}
+
+fn create(connection: &Connection) -> rusqlite::Result<()> {
+    use_wal(connection)?;
+    connection.execute_batch(&format!(
+        "BEGIN IMMEDIATE;
+         {SCHEMA}
+         PRAGMA application_id = {APPLICATION_ID};
+         PRAGMA user_version = {SCHEMA_VERSION};
+         COMMIT;"
+    ))
+}
+
+fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))
+}
+
+fn insert_epoch(connection: &Connection, span: &Span) -> rusqlite::Result<()> {
+    // After a commit that failed and was durable all the same, the row is there already.
+    connection.execute(
+        "INSERT INTO epochs (epoch, first, last) VALUES (?1, ?2, ?3)
+         ON CONFLICT (epoch) DO UPDATE SET last = excluded.last",
+        params![span.epoch.0, number(span.first), span.last.map(number)],
+    )?;
+    Ok(())
+}
+
+/// The checksum of a group, over its key too.
+fn group_checksum(first: u64, last: u64, bytes: &[u8]) -> u64 {
+    checksum(&[&first.to_le_bytes(), &last.to_le_bytes(), bytes])
+}
+
+/// SQLite's integers are signed. Sequences and milliseconds do not reach 2^63; what does is kept at its end.
+fn number(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,106 @@
+//! Commits that fail: somebody else holds the file's write lock, and lets it go.
+
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::revocations::known;
+use crate::{Ledger, LedgerError, Resolved};
+
+fn blocker(directory: &TempDir) -> Connection {
+    let connection = Connection::open(directory.path().join("ledger.db")).unwrap();
+    connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+    connection
+}
+
+#[test]
+fn a_failed_commit_changes_nothing_and_the_next_one_goes_on() {
+    let directory = TempDir::new().unwrap();
+    let (mut ledger, _) = Ledger::open(directory.path()).unwrap();
+    let reader = ledger.reader();
+    let before = ledger.append(&[known("a", 1)]).unwrap().head;
+
+    let blocker = blocker(&directory);
+    for _ in 0..2 {
+        let error = ledger.append(&[known("b", 1)]).unwrap_err();
+        assert!(matches!(error, LedgerError::Sqlite { .. }), "{error}");
+        assert_eq!(reader.head(), before);
+        assert_eq!(reader.len(), 1);
+    }
+    drop(blocker);
+
+    let after = ledger.append(&[known("b", 1), known("c", 1)]).unwrap();
+    assert_eq!(after.changed, 2);
+    assert_eq!(after.head.sequence, 3);
+    assert_eq!(after.head.epoch, before.epoch);
+    drop(ledger);
+    let (ledger, opening) = Ledger::open(directory.path()).unwrap();
+    assert_eq!(opening.entries, 3);
+    assert_eq!(ledger.reader().place(after.head), Resolved::At(3));
+}
+
+#[test]
+fn what_a_failed_commit_wrote_all_the_same_is_taken_in() {
+    let directory = TempDir::new().unwrap();
+    let (mut ledger, _) = Ledger::open(directory.path()).unwrap();
+    ledger.append(&[known("a", 1)]).unwrap();
+    // The group is written behind the ledger's back, as if COMMIT had failed after the disk had it.
+    let mut store = ledger.store.take().unwrap();
+    store
+        .append(None, 2..=3, &[(2, known("b", 1)), (3, known("c", 1))])
+        .unwrap();
+    drop(store);
+    let appended = ledger
+        .append(&[known("b", 1), known("c", 1), known("d", 1)])
+        .unwrap();
+    assert_eq!(appended.changed, 1);
+    assert_eq!(appended.head.sequence, 4);
+    assert_eq!(ledger.reader().len(), 4);
+}
+
+#[test]
+fn a_file_that_lost_what_was_committed_is_not_written_to() {
+    let directory = TempDir::new().unwrap();
+    let (mut ledger, _) = Ledger::open(directory.path()).unwrap();
+    ledger.append(&[known("a", 1), known("b", 1)]).unwrap();
+    ledger.store = None;
+    let connection = Connection::open(directory.path().join("ledger.db")).unwrap();
+    connection.execute_batch("DELETE FROM groups").unwrap();
+    let error = ledger.append(&[known("c", 1)]).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            LedgerError::Behind {
+                end: 0,
+                head: 2,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert_eq!(ledger.reader().len(), 2);
+}
+
+#[test]
+fn an_opening_that_cannot_write_serves_and_writes_later() {
+    let directory = TempDir::new().unwrap();
+    let (mut ledger, _) = Ledger::open(directory.path()).unwrap();
+    let first = ledger.append(&[known("a", 1)]).unwrap().head;
+    drop(ledger);
+
+    let blocker = blocker(&directory);
+    let (mut ledger, opening) = Ledger::open(directory.path()).unwrap();
+    assert!(opening.unwritable.is_some());
+    assert_eq!(opening.entries, 1);
+    let reader = ledger.reader();
+    assert_eq!(reader.place(first), Resolved::At(1));
+    ledger.append(&[known("b", 1)]).unwrap_err();
+    drop(blocker);
+
+    let second = ledger.append(&[known("b", 1)]).unwrap().head;
+    assert_eq!(second.epoch, opening.head.epoch);
+    drop(ledger);
+    let (ledger, _) = Ledger::open(directory.path()).unwrap();
+    assert_eq!(ledger.reader().place(first), Resolved::At(1));
+    assert_eq!(ledger.reader().place(second), Resolved::At(2));
+    assert_eq!(ledger.reader().place(opening.head), Resolved::At(1));
+}
