@@ -1,1 +1,25 @@
-//! stub
+//! The decision: request attributes, revoked set, keys and time in, [`Decision`] out.
+//!
+//! Pure and synchronous: no socket, no file, no clock, no log. What is refused, and with which body, is Choreo Connect's,
+//! to the byte; where this is stricter than the original the place says so. Token text is borrowed from the request, and
+//! never kept, copied into an error or printed.
+
+mod algorithm;
+mod answer;
+mod credential;
+mod decide;
+mod encoding;
+mod keys;
+mod request;
+mod token;
+mod verify;
+
+#[cfg(test)]
+mod testing;
+
+pub use algorithm::Algorithm;
+pub use answer::{Answer, Denial, Reason};
+pub use credential::{CredentialKind, CredentialNames};
+pub use decide::{Decision, Permit, Policy, Verification};
+pub use keys::{IssuerKeys, Jwks, KeyError, KeySet, VerificationKey};
+pub use request::{Headers, Request};

@@ -1,0 +1,271 @@
+//! What a refused request is told: Choreo Connect's bodies, headers and codes, to the byte.
+
+use std::sync::Arc;
+
+use crate::CredentialKind;
+
+/// One of the answers that exist. Which one a case gets is decided elsewhere; here is what each looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// A revoked JWT.
+    InvalidJwt,
+    /// A revoked API key or internal key; a JWT that is expired, badly signed or of an unknown issuer; an expired API key
+    /// or internal key.
+    InvalidCredentials,
+    /// Nothing in the request can be used as a credential.
+    NoCredential,
+    /// No key for this token, or a reason that has no code of its own.
+    Unclassified,
+    /// A JWT that cannot be decoded.
+    UndecodableJwt,
+    /// An API key that cannot be decoded or is badly signed.
+    ApiKeyFailed,
+    /// An internal key that cannot be decoded.
+    InternalKeyFailed,
+    /// The revoked set is not complete yet. Ours: the original has no such state, and lets requests pass instead.
+    NotReady,
+}
+
+/// `error_message`, `code` and `error_description`, put together as the original does.
+macro_rules! body {
+    ($message:literal, $code:literal, $($description:literal),+) => {
+        concat!(
+            r#"{"error_message":""#,
+            $message,
+            r#"","code":""#,
+            $code,
+            r#"","error_description":""#,
+            $($description,)+
+            r#""}"#
+        )
+    };
+}
+
+/// A body with code 900901, whose description ends with a hint.
+macro_rules! invalid {
+    ($description:literal) => {
+        body!(
+            "Invalid Credentials",
+            "900901",
+            $description,
+            "Make sure you have provided the correct security credentials"
+        )
+    };
+}
+
+const CONTENT_TYPE: (&str, &str) = ("content-type", "application/json");
+const CHALLENGE: (&str, &str) = (
+    "WWW-Authenticate",
+    "Bearer realm=\"Choreo Connect\", error=\"invalid_token\", error_description=\"The provided token is invalid\"",
+);
+
+impl Answer {
+    /// The body. No newline at its end.
+    pub fn body(self) -> &'static str {
+        match self {
+            Self::InvalidJwt => invalid!("Invalid JWT token. "),
+            Self::InvalidCredentials => invalid!("Invalid Credentials. "),
+            Self::NoCredential => invalid!(""),
+            Self::Unclassified => body!(
+                "Unclassified Authentication Failure",
+                "900900",
+                "Unclassified Authentication Failure"
+            ),
+            Self::UndecodableJwt => {
+                invalid!("Not a JWT token. Failed to decode the token header. ")
+            }
+            // Two dots each: the original's text ends with one, and another is put behind it.
+            Self::ApiKeyFailed => invalid!("API key authentication failed.. "),
+            Self::InternalKeyFailed => invalid!("Internal key authentication failed.. "),
+            Self::NotReady => body!(
+                "Service Unavailable",
+                "900900",
+                "Revoked tokens are not loaded yet"
+            ),
+        }
+    }
+
+    /// The `code` of the body.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Unclassified | Self::NotReady => "900900",
+            _ => "900901",
+        }
+    }
+
+    /// The HTTP status.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::NotReady => 503,
+            _ => 401,
+        }
+    }
+
+    /// The gRPC code of the check's own status: `UNAUTHENTICATED`, or `UNAVAILABLE` where nothing was decided.
+    pub fn grpc_code(self) -> i32 {
+        match self {
+            Self::NotReady => 14,
+            _ => 16,
+        }
+    }
+
+    /// The headers, in order.
+    pub fn headers(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::NotReady => &[CONTENT_TYPE],
+            _ => &[CONTENT_TYPE, CHALLENGE],
+        }
+    }
+}
+
+/// Why a request was refused, finer than its answer: for logs, metrics and metadata, never for the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The token itself is revoked.
+    TokenRevoked,
+    /// The token's application is revoked, and the token is not newer.
+    AppRevoked,
+    /// The token's user or client is revoked, and the token is not newer.
+    SubjectRevoked,
+    /// Nothing can be used as a credential.
+    NoCredential,
+    /// More credentials than are looked at.
+    TooManyCredentials,
+    /// The credential cannot be decoded.
+    Malformed,
+    /// A key of one kind in the place of another.
+    WrongType,
+    /// The issuer is not configured, or the token names none.
+    UnknownIssuer,
+    /// There is no key for this token.
+    UnknownKey,
+    /// The algorithm is not taken, or does not fit the key.
+    Algorithm,
+    /// The signature does not verify.
+    Signature,
+    /// Expired, or a JWT that never expires.
+    Expired,
+    /// Not valid yet.
+    NotYetValid,
+    /// The revoked set is not complete yet.
+    NotReady,
+    /// The check itself lacks what a decision needs.
+    BadCheck,
+}
+
+impl Reason {
+    /// A short name for metadata and labels.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TokenRevoked => "token_revoked",
+            Self::AppRevoked => "app_revoked",
+            Self::SubjectRevoked => "subject_revoked",
+            Self::NoCredential => "no_credential",
+            Self::TooManyCredentials => "too_many_credentials",
+            Self::Malformed => "malformed",
+            Self::WrongType => "wrong_type",
+            Self::UnknownIssuer => "unknown_issuer",
+            Self::UnknownKey => "unknown_key",
+            Self::Algorithm => "algorithm",
+            Self::Signature => "signature",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not_yet_valid",
+            Self::NotReady => "not_ready",
+            Self::BadCheck => "bad_check",
+        }
+    }
+
+    /// Whether the refusal is a revocation's.
+    pub fn is_revoked(self) -> bool {
+        matches!(
+            self,
+            Self::TokenRevoked | Self::AppRevoked | Self::SubjectRevoked
+        )
+    }
+}
+
+/// A refusal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denial {
+    /// What the caller gets.
+    pub answer: Answer,
+    /// Why.
+    pub reason: Reason,
+    /// Which kind of credential was refused, if one was.
+    pub credential: Option<CredentialKind>,
+    /// The version of the set that was asked; empty if none was.
+    pub version: Arc<str>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The texts of the original, typed out: the macros must not have a say in what is right.
+    #[test]
+    fn bodies_are_those_of_the_original() {
+        for (answer, body) in [
+            (
+                Answer::InvalidJwt,
+                r#"{"error_message":"Invalid Credentials","code":"900901","error_description":"Invalid JWT token. Make sure you have provided the correct security credentials"}"#,
+            ),
+            (
+                Answer::InvalidCredentials,
+                r#"{"error_message":"Invalid Credentials","code":"900901","error_description":"Invalid Credentials. Make sure you have provided the correct security credentials"}"#,
+            ),
+            (
+                Answer::NoCredential,
+                r#"{"error_message":"Invalid Credentials","code":"900901","error_description":"Make sure you have provided the correct security credentials"}"#,
+            ),
+            (
+                Answer::Unclassified,
+                r#"{"error_message":"Unclassified Authentication Failure","code":"900900","error_description":"Unclassified Authentication Failure"}"#,
+            ),
+            (
+                Answer::UndecodableJwt,
+                r#"{"error_message":"Invalid Credentials","code":"900901","error_description":"Not a JWT token. Failed to decode the token header. Make sure you have provided the correct security credentials"}"#,
+            ),
+            (
+                Answer::ApiKeyFailed,
+                r#"{"error_message":"Invalid Credentials","code":"900901","error_description":"API key authentication failed.. Make sure you have provided the correct security credentials"}"#,
+            ),
+            (
+                Answer::InternalKeyFailed,
+                r#"{"error_message":"Invalid Credentials","code":"900901","error_description":"Internal key authentication failed.. Make sure you have provided the correct security credentials"}"#,
+            ),
+            (
+                Answer::NotReady,
+                r#"{"error_message":"Service Unavailable","code":"900900","error_description":"Revoked tokens are not loaded yet"}"#,
+            ),
+        ] {
+            assert_eq!(answer.body(), body);
+            assert!(answer.body().contains(answer.code()), "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_carries_the_challenge_and_a_missing_set_does_not() {
+        assert_eq!(
+            Answer::InvalidJwt.headers(),
+            [
+                ("content-type", "application/json"),
+                (
+                    "WWW-Authenticate",
+                    r#"Bearer realm="Choreo Connect", error="invalid_token", error_description="The provided token is invalid""#
+                )
+            ]
+        );
+        assert_eq!(
+            (Answer::InvalidJwt.status(), Answer::InvalidJwt.grpc_code()),
+            (401, 16)
+        );
+        assert_eq!(
+            Answer::NotReady.headers(),
+            [("content-type", "application/json")]
+        );
+        assert_eq!(
+            (Answer::NotReady.status(), Answer::NotReady.grpc_code()),
+            (503, 14)
+        );
+    }
+}

@@ -1,0 +1,242 @@
+//! Where credentials stand in a request, and which of them Choreo Connect would use.
+//!
+//! Two questions, two answers. *Usable* is what the original would try to verify: one bearer token, one API key, one
+//! internal key, each in its exact shape. *Found* is more: everything in a credential's place that may be a token, such as
+//! a second header or a second query parameter. What is found is asked for in the revoked set, and only what is usable can
+//! let a request pass.
+
+use std::{borrow::Cow, str};
+
+use crate::{Headers, Request};
+
+pub(crate) mod query;
+
+/// Which kind of credential, in the order in which they are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CredentialKind {
+    /// A key of the Publisher's test console.
+    InternalKey,
+    /// A bearer token.
+    Bearer,
+    /// An API key, from its header or from the query.
+    ApiKey,
+}
+
+impl CredentialKind {
+    /// A short name for metadata and labels.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InternalKey => "internal_key",
+            Self::Bearer => "jwt",
+            Self::ApiKey => "api_key",
+        }
+    }
+}
+
+/// Where credentials are looked for. Header names are compared without case.
+#[derive(Debug, Clone)]
+pub struct CredentialNames {
+    bearer: Box<str>,
+    api_key_header: Box<str>,
+    api_key_query: Box<str>,
+    internal_key: Box<str>,
+}
+
+impl CredentialNames {
+    /// Names for the bearer token's header, the API key's header and query parameter, and the internal key's header.
+    pub fn new(
+        bearer: &str,
+        api_key_header: &str,
+        api_key_query: &str,
+        internal_key: &str,
+    ) -> Self {
+        Self {
+            bearer: bearer.to_ascii_lowercase().into(),
+            api_key_header: api_key_header.to_ascii_lowercase().into(),
+            api_key_query: api_key_query.into(),
+            internal_key: internal_key.to_ascii_lowercase().into(),
+        }
+    }
+
+    /// The bearer token's header, in lower case.
+    pub fn bearer(&self) -> &str {
+        &self.bearer
+    }
+
+    /// The API key's header, in lower case.
+    pub fn api_key_header(&self) -> &str {
+        &self.api_key_header
+    }
+
+    /// The API key's query parameter.
+    pub fn api_key_query(&self) -> &str {
+        &self.api_key_query
+    }
+
+    /// The internal key's header, in lower case.
+    pub fn internal_key(&self) -> &str {
+        &self.internal_key
+    }
+}
+
+/// Choreo Connect's defaults, and the names that API Manager gives to its API-key schemes.
+impl Default for CredentialNames {
+    fn default() -> Self {
+        Self::new("authorization", "apikey", "apikey", "Internal-Key")
+    }
+}
+
+/// One thing in a credential's place.
+pub(crate) struct Credential<'a> {
+    pub(crate) kind: CredentialKind,
+    pub(crate) text: Cow<'a, str>,
+    /// Whether the original would try to verify it.
+    pub(crate) usable: bool,
+}
+
+/// More credentials than any client has a reason to send.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct TooMany;
+
+/// How many credentials of one request are looked at. A request with more is refused: the bound keeps the work for a
+/// hostile one small.
+pub(crate) const MAX_CREDENTIALS: usize = 16;
+
+/// Everything that is found, in the order in which the original tries it.
+pub(crate) fn find<'a, H: Headers + ?Sized>(
+    request: &Request<'a, H>,
+    names: &CredentialNames,
+) -> Result<Vec<Credential<'a>>, TooMany> {
+    let mut found = Found(Vec::new());
+    internal_keys(&mut found, request.headers, names)?;
+    bearer_tokens(&mut found, request.headers, names)?;
+    api_keys(&mut found, request, names)?;
+    Ok(found.0)
+}
+
+/// Whether `text` has three parts as the original counts them: empty parts at the end do not count.
+pub(crate) fn has_three_parts(text: &str) -> bool {
+    text.trim_end_matches('.').split('.').count() == 3
+}
+
+struct Found<'a>(Vec<Credential<'a>>);
+
+impl<'a> Found<'a> {
+    fn add(
+        &mut self,
+        kind: CredentialKind,
+        text: Cow<'a, str>,
+        usable: bool,
+    ) -> Result<(), TooMany> {
+        if self.0.len() == MAX_CREDENTIALS {
+            return Err(TooMany);
+        }
+        self.0.push(Credential { kind, text, usable });
+        Ok(())
+    }
+
+    /// Takes the values of a header that holds nothing but a key. Several values are what a proxy would have joined with
+    /// commas, and no key: each is found, none is usable.
+    fn add_keys(
+        &mut self,
+        kind: CredentialKind,
+        values: &[&'a str],
+        usable: bool,
+    ) -> Result<(), TooMany> {
+        for value in values {
+            let usable = usable && values.len() == 1 && has_three_parts(value);
+            self.add(kind, Cow::Borrowed(value), usable)?;
+            if value.contains(',') {
+                for element in elements(value) {
+                    self.add(kind, Cow::Borrowed(element), false)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn internal_keys<'a, H: Headers + ?Sized>(
+    found: &mut Found<'a>,
+    headers: &'a H,
+    names: &CredentialNames,
+) -> Result<(), TooMany> {
+    let values = texts(headers, &names.internal_key);
+    found.add_keys(CredentialKind::InternalKey, &values, true)
+}
+
+fn bearer_tokens<'a, H: Headers + ?Sized>(
+    found: &mut Found<'a>,
+    headers: &'a H,
+    names: &CredentialNames,
+) -> Result<(), TooMany> {
+    let values = texts(headers, &names.bearer);
+    if let [value] = values[..]
+        && let Some(token) = bearer_token(value)
+    {
+        found.add(
+            CredentialKind::Bearer,
+            Cow::Borrowed(token),
+            has_three_parts(token),
+        )?;
+        if !token.contains(',') {
+            return Ok(());
+        }
+    }
+    for element in values.iter().flat_map(|value| elements(value)) {
+        let mut words = element.split_ascii_whitespace().peekable();
+        let bearer = words.next_if(|word| is_bearer(word)).is_some();
+        for word in words.filter(|word| bearer || has_three_parts(word)) {
+            found.add(CredentialKind::Bearer, Cow::Borrowed(word), false)?;
+        }
+    }
+    Ok(())
+}
+
+/// The header comes before the query, and the first parameter before the others.
+fn api_keys<'a, H: Headers + ?Sized>(
+    found: &mut Found<'a>,
+    request: &Request<'a, H>,
+    names: &CredentialNames,
+) -> Result<(), TooMany> {
+    let values = texts(request.headers, &names.api_key_header);
+    found.add_keys(CredentialKind::ApiKey, &values, true)?;
+    let mut usable = values.is_empty();
+    for value in query::values(request.path, &names.api_key_query) {
+        let is_key = has_three_parts(&value);
+        found.add(CredentialKind::ApiKey, value, usable && is_key)?;
+        usable = false;
+    }
+    Ok(())
+}
+
+/// The values of a header, trimmed. What is not UTF-8 or empty is no credential, and an empty name is no header.
+fn texts<'a, H: Headers + ?Sized>(headers: &'a H, name: &str) -> Vec<&'a str> {
+    headers
+        .values(name)
+        .filter_map(|value| str::from_utf8(value).ok())
+        .map(str::trim_ascii)
+        .filter(|value| !value.is_empty() && !name.is_empty())
+        .collect()
+}
+
+/// The token of a value with exactly two words, the first of them `bearer`.
+fn bearer_token(value: &str) -> Option<&str> {
+    let mut words = value.split_ascii_whitespace();
+    let (scheme, token) = (words.next()?, words.next()?);
+    (is_bearer(scheme) && words.next().is_none()).then_some(token)
+}
+
+fn is_bearer(word: &str) -> bool {
+    word.eq_ignore_ascii_case("bearer")
+}
+
+fn elements(value: &str) -> impl Iterator<Item = &str> {
+    value
+        .split(',')
+        .map(str::trim_ascii)
+        .filter(|element| !element.is_empty())
+}
+
+#[cfg(test)]
+mod tests;

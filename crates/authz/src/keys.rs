@@ -1,0 +1,116 @@
+//! The keys that credentials are verified with. Parsed once; a decision only looks them up.
+
+use std::collections::HashMap;
+
+use thiserror::Error;
+
+mod certificate;
+mod jwks;
+mod verification_key;
+
+pub use jwks::Jwks;
+pub(crate) use verification_key::Rejected;
+pub use verification_key::VerificationKey;
+
+/// Everything that verification knows: issuers with their own keys, and the keys of API Manager's own credentials.
+///
+/// An empty set verifies nothing: every credential is refused.
+#[derive(Debug, Clone, Default)]
+pub struct KeySet {
+    issuers: HashMap<Box<str>, IssuerKeys>,
+    api_key: Option<VerificationKey>,
+    internal_key: Option<VerificationKey>,
+}
+
+/// The keys of one issuer. A key of one issuer never verifies a token of another.
+#[derive(Debug, Clone, Default)]
+pub struct IssuerKeys {
+    jwks: Option<Jwks>,
+    certificate: Option<VerificationKey>,
+}
+
+/// Why a key cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum KeyError {
+    /// The text holds no PEM block of a kind that is known.
+    #[error("no PEM block `CERTIFICATE` or `PUBLIC KEY` that can be read")]
+    Pem,
+    /// The PEM block is not what its label says.
+    #[error("PEM block is no X.509 certificate or public key")]
+    Certificate,
+    /// Neither RSA, nor P-256, P-384 or Ed25519, or the declared `alg` does not fit.
+    #[error("key type or algorithm is not supported")]
+    Algorithm,
+    /// Too small to be safe, or too large to be quick.
+    #[error("RSA key has {0} bits, outside 2048-8192")]
+    RsaBits(usize),
+    /// The cryptographic library does not take it.
+    #[error("key is not valid")]
+    Rejected,
+    /// The document is no JWK Set.
+    #[error("not a JWK Set: {0}")]
+    Jwks(String),
+}
+
+impl KeySet {
+    /// Adds an issuer, or replaces what is known of it.
+    pub fn insert_issuer(&mut self, issuer: impl Into<Box<str>>, keys: IssuerKeys) {
+        self.issuers.insert(issuer.into(), keys);
+    }
+
+    /// Sets the key that API keys are signed with.
+    pub fn set_api_key(&mut self, key: VerificationKey) {
+        self.api_key = Some(key);
+    }
+
+    /// Sets the key that internal keys are signed with.
+    pub fn set_internal_key(&mut self, key: VerificationKey) {
+        self.internal_key = Some(key);
+    }
+
+    /// The keys of an issuer, if it is known.
+    pub fn issuer(&self, issuer: &str) -> Option<&IssuerKeys> {
+        self.issuers.get(issuer)
+    }
+
+    /// The key of API keys; where there is none of its own, that of internal keys, as in the original.
+    pub(crate) fn api_key(&self) -> Option<&VerificationKey> {
+        self.api_key.as_ref().or(self.internal_key.as_ref())
+    }
+
+    pub(crate) fn internal_key(&self) -> Option<&VerificationKey> {
+        self.internal_key.as_ref()
+    }
+}
+
+impl IssuerKeys {
+    /// An issuer with a JWK Set. An empty one stands for a set that is not loaded yet.
+    pub fn from_jwks(jwks: Jwks) -> Self {
+        Self {
+            jwks: Some(jwks),
+            certificate: None,
+        }
+    }
+
+    /// Adds the key for tokens without a `kid`, and for all tokens where there is no JWK Set.
+    pub fn with_certificate(mut self, key: VerificationKey) -> Self {
+        self.certificate = Some(key);
+        self
+    }
+
+    /// Whether a token with this `kid` would find a key.
+    pub fn knows(&self, kid: Option<&str>) -> bool {
+        self.find(kid).is_some()
+    }
+
+    /// The key for a token. Where there is a JWK Set, a `kid` is looked for in it and nowhere else.
+    pub(crate) fn find(&self, kid: Option<&str>) -> Option<&VerificationKey> {
+        match (kid, &self.jwks) {
+            (Some(kid), Some(jwks)) => jwks.get(kid),
+            _ => self.certificate.as_ref(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,28 @@
+//! What a decision sees of a request, borrowed from whoever received it.
+
+/// The headers of a request.
+pub trait Headers {
+    /// Each value of the header called `name` (given in lower case), in the order of the request.
+    ///
+    /// Where the proxy has joined several values with commas, that is one value here.
+    fn values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]>;
+}
+
+/// The attributes that a decision looks at.
+#[derive(Debug)]
+pub struct Request<'a, H: ?Sized> {
+    /// The HTTP method.
+    pub method: &'a str,
+    /// The request target as the proxy received it: path and query, still encoded.
+    pub path: &'a str,
+    /// The headers.
+    pub headers: &'a H,
+}
+
+impl Headers for [(&str, &str)] {
+    fn values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        self.iter()
+            .filter(move |(header, _)| header.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_bytes())
+    }
+}
