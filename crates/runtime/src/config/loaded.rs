@@ -1,0 +1,198 @@
+//! From a file's path to a checked configuration.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tracing::{info, warn};
+
+use super::de::{Context, Notes, ValueReader};
+use super::describe;
+use super::error::{ConfigError, Problem, Problems};
+use super::mismatch::{Mismatch, Site};
+use super::overrides;
+use super::path;
+use super::repair::Repairs;
+use super::schema::{Environment, Schema};
+use super::tree::{Node, Origin};
+
+/// More attempts than a file written by a person has problems.
+const MAX_ATTEMPTS: usize = 200;
+
+/// A configuration, and where it came from.
+#[derive(Debug)]
+pub struct Loaded<T> {
+    /// The configuration.
+    pub config: T,
+    /// The dotted keys in the file that Choreo Connect knows and this part does not use.
+    pub unused: Vec<String>,
+    /// `key (VARIABLE)` for each variable that took effect, sorted.
+    pub overridden: Vec<String>,
+    file: String,
+    origins: BTreeMap<String, Origin>,
+    templates: BTreeMap<String, String>,
+}
+
+/// Reads `path`, lays the environment over it, and makes a `T` of it.
+///
+/// Every problem that can be found is in the error; a file that cannot be read is one too.
+pub fn load<T: DeserializeOwned>(
+    path: &Path,
+    schema: &Schema,
+    environment: &dyn Environment,
+) -> Result<Loaded<T>, ConfigError> {
+    let file = path.display().to_string();
+    let text = std::fs::read(path).map_err(|error| {
+        let hint = if error.kind() == std::io::ErrorKind::NotFound {
+            " (--config names another file)"
+        } else {
+            ""
+        };
+        ConfigError::new(vec![Problem::new(
+            &file,
+            "",
+            format!("cannot read the configuration: {error}{hint}"),
+        )])
+    })?;
+    let text = String::from_utf8(text).map_err(|error| {
+        let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
+            .split(|byte| *byte == b'\n')
+            .count();
+        ConfigError::new(vec![Problem::at(
+            &file,
+            &Origin::Line(line),
+            "",
+            "not UTF-8",
+        )])
+    })?;
+    load_text(&file, &text, schema, environment)
+}
+
+pub(super) fn load_text<T: DeserializeOwned>(
+    file: &str,
+    text: &str,
+    schema: &Schema,
+    environment: &dyn Environment,
+) -> Result<Loaded<T>, ConfigError> {
+    let mut problems = Vec::new();
+    let mut tree = Node::parse_file(file, text, &mut problems);
+    if !problems.is_empty() {
+        // What the parser made of the rest may be far from what was meant.
+        return Err(ConfigError::new(problems));
+    }
+    let mut unused = Vec::new();
+    for dotted in schema.unused {
+        tree.prune(dotted, &mut unused);
+    }
+    overrides::apply(&mut tree, schema, environment, &mut problems);
+    let read = read(file, &tree, environment, &mut problems);
+    let Some((config, notes)) = read.filter(|_| problems.is_empty()) else {
+        return Err(ConfigError::new(problems));
+    };
+    let overridden = notes.overridden.iter();
+    let mut overridden: Vec<_> = overridden
+        .map(|(variable, key)| format!("{key} ({variable})"))
+        .collect();
+    overridden.sort();
+    Ok(Loaded {
+        config,
+        unused,
+        overridden,
+        file: file.to_owned(),
+        origins: notes.origins,
+        templates: notes.templates,
+    })
+}
+
+/// Reads the tree until nothing new is wrong with it.
+fn read<T: DeserializeOwned>(
+    file: &str,
+    tree: &Node,
+    environment: &dyn Environment,
+    problems: &mut Vec<Problem>,
+) -> Option<(T, Notes)> {
+    let mut repairs = Repairs::default();
+    for _ in 0..MAX_ATTEMPTS {
+        let context = Context::new(file, environment, &repairs);
+        let result = T::deserialize(ValueReader::new(tree.clone(), String::new(), &context));
+        let mut notes = context.into_notes();
+        for problem in notes.problems.drain(..) {
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
+        }
+        let mismatch: Mismatch = match result {
+            Ok(config) => return Some((config, notes)),
+            Err(mismatch) => mismatch.at(|| Site::of("", tree)),
+        };
+        let (path, origin, missing) = mismatch.place();
+        if !repairs.cover(&path) && !notes.is_spoiled(&path) {
+            problems.push(Problem::at(file, &origin, &path, mismatch.text()));
+        }
+        if !repairs.repair(&path, missing) {
+            break;
+        }
+    }
+    None
+}
+
+impl<T> Loaded<T> {
+    /// Runs a part's own checks and turns what they find into the same kind of error, each problem at the line (or the
+    /// variable) of its key, or of the nearest table around it that is written.
+    pub fn check(self, check: impl FnOnce(&T, &mut Problems)) -> Result<Self, ConfigError> {
+        let mut problems = Problems::default();
+        check(&self.config, &mut problems);
+        let found = problems.into_found();
+        if found.is_empty() {
+            return Ok(self);
+        }
+        let place =
+            |(key, text): (String, String)| Problem::at(&self.file, &self.origin(&key), &key, text);
+        Err(ConfigError::new(found.into_iter().map(place).collect()))
+    }
+
+    fn origin(&self, key: &str) -> Origin {
+        let mut here = key;
+        while !here.is_empty() {
+            if let Some(origin) = self.origins.get(here) {
+                return origin.clone();
+            }
+            here = path::parent(here);
+        }
+        Origin::Line(1)
+    }
+
+    /// The configuration as it is in force, defaults included: `adapter.xds.port = 18000`, one for each key, sorted.
+    ///
+    /// A [`Secret`](super::Secret) cannot be among them (it does not serialise); what came through `$env{NAME}` is shown as it
+    /// is written in the file, and users and passwords in URLs as `***`.
+    pub fn describe(&self) -> Vec<String>
+    where
+        T: Serialize,
+    {
+        describe::lines(&self.config, &self.templates)
+    }
+
+    /// Logs the configuration in force (INFO, one line), and the keys that are not used (WARN, one line). Call it once the
+    /// log has been started.
+    pub fn log(&self)
+    where
+        T: Serialize,
+    {
+        let overridden = self.overridden.join(", ");
+        info!(
+            file = self.file,
+            overridden,
+            "Configuration: {}",
+            self.describe().join(", ")
+        );
+        if !self.unused.is_empty() {
+            let keys = self.unused.join(", ");
+            warn!(
+                file = self.file,
+                keys, "Keys of Choreo Connect that are not used here"
+            );
+        }
+    }
+}

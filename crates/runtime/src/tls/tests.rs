@@ -1,0 +1,4 @@
+mod files;
+mod handshakes;
+mod listener;
+mod pki;
