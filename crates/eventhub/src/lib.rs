@@ -1,1 +1,22 @@
-//! stub
+//! The control plane, seen from here: its event hub (AMQP) and its whole list of revocations (REST).
+//!
+//! [`subscribe`] keeps one subscription alive for as long as it runs and hands on what arrives, decoded by [`decode()`].
+//! [`Catchup`] reads the whole list once; when to read it, and when to read it again, is the caller's affair. Nothing is
+//! stored here, and nothing here decides what a revocation means.
+
+mod backoff;
+mod catchup;
+mod decode;
+mod delivery;
+mod endpoint;
+mod failover;
+mod metrics;
+mod subscribe;
+mod text;
+
+pub use catchup::{Catchup, CatchupConfig, CatchupConfigError, CatchupError, RevokedList};
+pub use decode::{DecodeError, Event, MAX_BODY_BYTES, decode};
+pub use delivery::{Delivery, settle_all};
+pub use endpoint::{Endpoint, EndpointError, parse_endpoint};
+pub use metrics::Metrics;
+pub use subscribe::{Clock, HubConfig, HubConfigError, HubMessage, HubTls, subscribe};

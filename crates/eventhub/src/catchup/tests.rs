@@ -1,0 +1,205 @@
+use std::sync::Mutex;
+
+use axum::{Router, extract::State, http::HeaderMap, response::IntoResponse, routing::get};
+use rescind_revocation::{Expiry, Identifier};
+use tokio::net::TcpListener;
+
+use super::*;
+
+mod tls;
+
+const NOW: UnixMillis = UnixMillis(1_710_000_000_000);
+
+/// `admin:secret`.
+const BASIC: &str = "Basic YWRtaW46c2VjcmV0";
+
+/// What a control plane answers, and the headers of the last request.
+#[derive(Clone)]
+struct ControlPlane {
+    answer: Arc<dyn Fn() -> axum::response::Response + Send + Sync>,
+    asked: Arc<Mutex<Option<HeaderMap>>>,
+}
+
+impl ControlPlane {
+    fn new<R: IntoResponse>(answer: impl Fn() -> R + Send + Sync + 'static) -> Self {
+        Self {
+            answer: Arc::new(move || answer().into_response()),
+            asked: Arc::default(),
+        }
+    }
+
+    fn router(&self) -> Router {
+        let list = |State(this): State<Self>, headers: HeaderMap| async move {
+            *this.asked.lock().unwrap() = Some(headers);
+            (this.answer)()
+        };
+        Router::new()
+            .route("/internal/data/v1/revokedjwt", get(list))
+            .with_state(self.clone())
+    }
+
+    fn header(&self, name: header::HeaderName) -> String {
+        let asked = self.asked.lock().unwrap();
+        asked.as_ref().unwrap()[name].to_str().unwrap().to_owned()
+    }
+
+    /// Serves without TLS; the base URL.
+    async fn serve(&self) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = self.router();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        format!("http://{address}")
+    }
+}
+
+fn config(url: &str) -> CatchupConfig {
+    CatchupConfig::new(url, "admin", "secret", tls::trusting(&[]))
+}
+
+async fn fetch_answer<R: IntoResponse>(
+    answer: impl Fn() -> R + Send + Sync + 'static,
+) -> Result<RevokedList, CatchupError> {
+    let url = ControlPlane::new(answer).serve().await;
+    Catchup::new(config(&url)).unwrap().fetch(NOW).await
+}
+
+#[tokio::test]
+async fn the_list_is_read_with_the_date_of_its_answer() {
+    let control_plane = ControlPlane::new(|| {
+        (
+            [("date", "Sat, 09 Mar 2024 16:00:00 GMT")],
+            r#"[{"jwt_signature":"a"},{}]"#,
+        )
+    });
+    let url = control_plane.serve().await;
+    let catchup = Catchup::new(config(&url)).unwrap();
+    assert_eq!(
+        catchup.fetch(NOW).await,
+        Ok(RevokedList {
+            revocations: vec![Revocation::Token {
+                identifier: Identifier::new("a").unwrap(),
+                expiry: Expiry::Unknown,
+            }],
+            skipped: 1,
+            date: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_710_000_000)),
+        })
+    );
+    assert_eq!(control_plane.header(header::AUTHORIZATION), BASIC);
+}
+
+#[tokio::test]
+async fn the_later_of_both_clocks_stands_in_for_a_moment() {
+    for (date, at) in [
+        ("Sat, 09 Mar 2024 15:00:00 GMT", NOW),
+        (
+            "Sat, 09 Mar 2024 17:00:00 GMT",
+            UnixMillis(NOW.0 + 3_600_000),
+        ),
+        ("yesterday", NOW),
+    ] {
+        let list = fetch_answer(move || {
+            let body = r#"{"revokedJWTConsumerKeyList":[{"consumer_key":"c"}]}"#;
+            ([("date", date)], body)
+        });
+        let Revocation::App { revoked_at, .. } = list.await.unwrap().revocations[0] else {
+            panic!("not an application");
+        };
+        assert_eq!(revoked_at, at, "{date}");
+    }
+}
+
+#[tokio::test]
+async fn each_status_has_its_error() {
+    for (status, error) in [
+        (401, CatchupError::Unauthorized(401)),
+        (403, CatchupError::Unauthorized(403)),
+        (404, CatchupError::Status(404)),
+        (503, CatchupError::Status(503)),
+        (204, CatchupError::Status(204)),
+    ] {
+        let status = StatusCode::from_u16(status).unwrap();
+        assert_eq!(fetch_answer(move || (status, "[]")).await, Err(error));
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_does_not_take_the_password_along() {
+    let elsewhere = ControlPlane::new(|| "[]");
+    let location = elsewhere.serve().await + "/internal/data/v1/revokedjwt";
+    let answer = move || (StatusCode::FOUND, [("location", location.clone())]);
+    assert_eq!(fetch_answer(answer).await, Err(CatchupError::Status(302)));
+    assert!(elsewhere.asked.lock().unwrap().is_none());
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_list_is_an_error() {
+    for body in ["", "  ", "<html/>", "{\"error\":\"x\"}", "[{"] {
+        let error = fetch_answer(move || body).await.unwrap_err();
+        assert!(matches!(error, CatchupError::Body(_)), "{body}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_an_error() {
+    // Says 100 bytes, sends a whole list, and hangs up.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let serve = async {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let _ = socket.read(&mut [0; 1024]).await.unwrap();
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n[]";
+        socket.write_all(answer).await.unwrap();
+    };
+    let catchup = Catchup::new(config(&url)).unwrap();
+    let (result, ()) = tokio::join!(catchup.fetch(NOW), serve);
+    assert!(
+        matches!(result, Err(CatchupError::Transport(_))),
+        "{result:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_silent_control_plane_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let catchup = Catchup::new(CatchupConfig {
+        read_timeout: Duration::from_millis(50),
+        ..config(&url)
+    });
+    let catchup = catchup.unwrap();
+    let fetched = tokio::time::timeout(Duration::from_secs(10), catchup.fetch(NOW));
+    let error = fetched.await.expect("still waiting").unwrap_err();
+    assert!(
+        matches!(&error, CatchupError::Transport(text) if text.contains("timed out")),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn an_error_names_its_cause_and_no_credentials() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let catchup = Catchup::new(config(&url)).unwrap();
+    let error = catchup.fetch(NOW).await.unwrap_err();
+    let text = format!("{error} {error:?} {catchup:?} {:?}", config(&url));
+    assert!(text.contains("refused"), "{text}");
+    assert!(!text.contains("secret") && !text.contains(BASIC), "{text}");
+}
+
+#[tokio::test]
+async fn an_answer_beyond_the_limit_is_not_kept() {
+    let url = ControlPlane::new(|| "x".repeat(100)).serve().await;
+    let catchup = Catchup::new(config(&url)).unwrap();
+    let limited = async |limit| {
+        let request = catchup.client.get(catchup.url.clone());
+        body(request.send().await.unwrap(), limit).await
+    };
+    assert!(limited(100).await.is_ok());
+    assert_eq!(
+        limited(99).await,
+        Err(CatchupError::Body("more than 99 bytes".into()))
+    );
+}

@@ -1,0 +1,157 @@
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+    sync::mpsc::Receiver,
+};
+
+use super::*;
+use crate::parse_endpoint;
+
+fn config(urls: &[&str]) -> HubConfig {
+    let endpoints = urls.iter().map(|url| parse_endpoint(url).unwrap());
+    HubConfig::new(endpoints.collect(), None)
+}
+
+fn start(config: HubConfig) -> (Receiver<HubMessage>, CancellationToken, Arc<Metrics>) {
+    let (out, messages) = mpsc::channel(8);
+    let cancel = CancellationToken::new();
+    let metrics = Arc::new(Metrics::default());
+    tokio::spawn(subscribe(
+        config,
+        Arc::new(|| UnixMillis(0)),
+        Arc::clone(&metrics),
+        out,
+        cancel.clone(),
+    ));
+    (messages, cancel, metrics)
+}
+
+async fn lost(messages: &mut Receiver<HubMessage>) -> String {
+    match messages.recv().await {
+        Some(HubMessage::Lost { reason }) => reason,
+        other => panic!("not lost: {other:?}"),
+    }
+}
+
+#[test]
+fn settings_that_cannot_work_are_named() {
+    assert_eq!(config(&["amqp://a"]).validate(), Ok(()));
+    assert_eq!(config(&[]).validate(), Err(HubConfigError::NoEndpoint));
+    assert_eq!(
+        config(&["amqp://a", "amqps://u:p@b"]).validate(),
+        Err(HubConfigError::NoTls("amqps://******@b:5671/".into()))
+    );
+    for heartbeat in [
+        Duration::ZERO,
+        Duration::from_millis(1500),
+        Duration::from_secs(61),
+    ] {
+        let config = HubConfig {
+            heartbeat,
+            ..config(&["amqp://a"])
+        };
+        assert_eq!(config.validate(), Err(HubConfigError::Heartbeat));
+    }
+    for prefetch in [0, 1001] {
+        let config = HubConfig {
+            prefetch,
+            ..config(&["amqp://a"])
+        };
+        assert_eq!(config.validate(), Err(HubConfigError::Prefetch));
+    }
+}
+
+/// A port that refuses connections: one that was just given back.
+async fn closed_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+#[tokio::test]
+async fn each_failed_attempt_is_told_with_its_endpoint_and_the_next_one_follows() {
+    let (first, second) = (closed_port().await, closed_port().await);
+    let (mut messages, _cancel, metrics) = start(config(&[
+        &format!("amqp://admin:secret@127.0.0.1:{first}"),
+        &format!("amqp://admin:secret@127.0.0.1:{second}"),
+    ]));
+    for port in [first, second, first] {
+        let reason = lost(&mut messages).await;
+        let place = format!("amqp://******@127.0.0.1:{port}/: ");
+        assert!(
+            reason.starts_with(&place) && reason.contains("refused"),
+            "{reason}"
+        );
+    }
+    assert!(metrics.failed_attempts.get() >= 3);
+    assert_eq!(metrics.connected.get(), 0);
+}
+
+#[tokio::test]
+async fn a_broker_that_accepts_and_never_answers_is_hung_up_on() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (mut messages, _cancel, _) = start(HubConfig {
+        step_timeout: Duration::from_millis(50),
+        ..config(&[&format!("amqp://127.0.0.1:{port}")])
+    });
+    let (mut socket, _) = listener.accept().await.unwrap();
+    let reason = lost(&mut messages).await;
+    assert!(
+        reason.ends_with("no answer to the AMQP handshake within 50ms"),
+        "{reason}"
+    );
+    let mut sent = Vec::new();
+    socket.read_to_end(&mut sent).await.unwrap();
+    assert!(sent.starts_with(b"AMQP\x00\x00\x09\x01"), "{sent:?}");
+}
+
+#[tokio::test]
+async fn a_broker_that_hangs_up_is_told_as_one_line() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (mut messages, _cancel, _) = start(config(&[&format!("amqp://127.0.0.1:{port}")]));
+    drop(listener.accept().await.unwrap());
+    let reason = lost(&mut messages).await;
+    assert!(reason.len() < 200 && !reason.contains('\n'), "{reason}");
+}
+
+#[tokio::test]
+async fn cancelling_ends_it_also_while_it_waits() {
+    let port = closed_port().await;
+    let (mut messages, cancel, _) = start(config(&[&format!("amqp://127.0.0.1:{port}")]));
+    lost(&mut messages).await;
+    cancel.cancel();
+    while messages.recv().await.is_some() {}
+}
+
+#[tokio::test]
+async fn what_is_no_broker_is_told_as_such() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (mut messages, _cancel, _) = start(config(&[&format!("amqp://127.0.0.1:{port}")]));
+    let (mut socket, _) = listener.accept().await.unwrap();
+    socket
+        .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        .await
+        .unwrap();
+    let reason = lost(&mut messages).await;
+    assert!(
+        reason.ends_with("what answers does not speak AMQP 0-9-1"),
+        "{reason}"
+    );
+}
+
+#[tokio::test]
+async fn it_ends_when_nobody_receives() {
+    let port = closed_port().await;
+    let (out, messages) = mpsc::channel(1);
+    drop(messages);
+    subscribe(
+        config(&[&format!("amqp://127.0.0.1:{port}")]),
+        Arc::new(|| UnixMillis(0)),
+        Arc::default(),
+        out,
+        CancellationToken::new(),
+    )
+    .await;
+}
