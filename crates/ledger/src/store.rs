@@ -14,7 +14,7 @@
 use std::{ops::RangeInclusive, path::Path, time::Duration};
 
 use rescind_revocation::{Revocation, UnixMillis};
-use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
 
 mod load;
 
@@ -66,8 +66,11 @@ impl Store {
             path: path.to_owned(),
             source,
         };
-        let connection = connect(path).map_err(refused)?;
-        let found = prepare(&connection).map_err(refused)?;
+        let opened = match connect(path, Sharing::Tools) {
+            Err(error) if is_out_of_room(&error) => connect(path, Sharing::Nobody),
+            opened => opened,
+        };
+        let (connection, found) = opened.map_err(refused)?;
         match found {
             Found::Ours => Ok(Self { connection }),
             Found::Later(found) => Err(LedgerError::Later {
@@ -168,12 +171,32 @@ enum Found {
     Foreign,
 }
 
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
+/// Who may open the file beside us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sharing {
+    /// Ordinary tools: readers and the writer meet in the `-shm` file.
+    Tools,
+    /// Nobody: there is no `-shm` file, so that a full disk, where it cannot be made, can be read.
+    Nobody,
+}
+
+fn connect(path: &Path, sharing: Sharing) -> rusqlite::Result<(Connection, Found)> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
+    if sharing == Sharing::Nobody {
+        connection.pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |_| Ok(()))?;
+    }
     connection.pragma_update(None, "synchronous", "FULL")?;
-    Ok(connection)
+    let found = prepare(&connection)?;
+    Ok((connection, found))
+}
+
+fn is_out_of_room(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::DiskFull)
+    )
 }
 
 fn prepare(connection: &Connection) -> rusqlite::Result<Found> {

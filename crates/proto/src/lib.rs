@@ -11,7 +11,10 @@ pub mod wso2 {
     /// `wso2.discovery.*`.
     pub mod discovery {
         /// `wso2.discovery.keymgt`: the resources.
-        #[allow(missing_docs, reason = "generated; the comments of the .proto sources are carried over")]
+        #[allow(
+            missing_docs,
+            reason = "generated; the comments of the .proto sources are carried over"
+        )]
         pub mod keymgt {
             tonic::include_proto!("wso2.discovery.keymgt");
         }

@@ -1,1 +1,20 @@
-//! stub
+//! The protocol between adapter and enforcer: `StreamTokens` of the revoked-token discovery service, in two halves.
+//!
+//! The [`server`] sends everything that a [`Source`] holds after a client's version, then only what is new; the [`client`]
+//! gives each response to a [`client::Sink`] and ACKs what was applied. Both are generic over what they carry: they know
+//! bytes, versions and opaque [`Position`]s, never what a revocation is.
+
+pub mod client;
+pub mod server;
+
+#[cfg(test)]
+mod fixtures;
+mod source;
+mod text;
+mod wire;
+
+pub use source::{Audience, Chunk, Head, Position, Source};
+pub use wire::{RESCIND_FEATURE, TYPE_URL, wire_len};
+
+/// The message that carries one resource.
+pub use rescind_proto::google::protobuf::Any;

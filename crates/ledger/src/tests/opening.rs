@@ -1,6 +1,10 @@
 //! What an opening makes, refuses and remembers.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt, symlink},
+    path::Path,
+};
 
 use rescind_revocation::UnixMillis;
 use rusqlite::Connection;
@@ -88,6 +92,22 @@ fn a_database_of_another_program_is_refused() {
     drop(connection);
     let error = Ledger::open(directory.path()).unwrap_err();
     assert!(matches!(error, LedgerError::Foreign { .. }), "{error}");
+}
+
+#[test]
+fn where_no_shared_memory_can_be_made_it_does_without() {
+    let directory = TempDir::new().unwrap();
+    let (mut ledger, _) = Ledger::open(directory.path()).unwrap();
+    ledger.append(&[known("a", 1)]).unwrap();
+    drop(ledger);
+    // The file that readers and writer would share cannot be made, as on a full disk: SQLite follows no link.
+    symlink("nowhere", directory.path().join("ledger.db-shm")).unwrap();
+    let (mut ledger, opening) = Ledger::open(directory.path()).unwrap();
+    assert_eq!((opening.entries, opening.unwritable), (1, None));
+    assert_eq!(ledger.append(&[known("b", 1)]).unwrap().head.sequence, 2);
+    drop(ledger);
+    let (_, opening) = Ledger::open(directory.path()).unwrap();
+    assert_eq!(opening.entries, 2);
 }
 
 #[test]

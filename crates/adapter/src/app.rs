@@ -1,0 +1,236 @@
+//! The adapter put together: `build` binds and opens, `run` serves.
+
+use std::{net::SocketAddr, process::ExitCode, sync::Arc};
+
+use rescind_eventhub::{Catchup, Clock, HubConfig, subscribe};
+use rescind_revocation::UnixMillis;
+use rescind_runtime::{
+    Health, Supervisor,
+    admin::{Admin, AdminServer},
+    metrics::registry,
+    time::unix_now_millis,
+    tls::TlsListener,
+};
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::{
+    Metrics,
+    catchup::{CatchupTask, Timing},
+    config::Config,
+    ingest::{COMMANDS, COMPLETE, HUB, HUB_MESSAGES, Ingest, Writer},
+    opening,
+    prepare::{Clients, prepare},
+    publication::Publication,
+    serving,
+};
+
+/// An adapter whose ports are bound and whose ledger is open; connections queue until [`App::run`].
+#[derive(Debug)]
+pub struct App {
+    addresses: Addresses,
+    supervisor: Supervisor,
+}
+
+/// Where the adapter listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Addresses {
+    /// The discovery service, mutual TLS.
+    pub xds: SocketAddr,
+    /// Health and metrics, HTTPS.
+    pub admin: SocketAddr,
+}
+
+impl App {
+    /// Binds both ports, opens the ledger and starts the tasks. Needs a runtime and an installed log.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be used, a port in use, a ledger that cannot be opened.
+    pub async fn build(config: Config) -> anyhow::Result<Self> {
+        let prepared = prepare(&config)?;
+        let health = Health::new();
+        let loaded = health.require("ledger");
+        let serving = health.require("xDS port");
+
+        let mut page = registry("adapter", env!("CARGO_PKG_VERSION"));
+        let metrics = AllMetrics::default();
+        metrics.register(&mut page);
+
+        let xds = &config.adapter.xds;
+        let xds = TlsListener::bind(&xds.host, xds.port.get(), prepared.xds_tls).await?;
+        let admin = &config.adapter.admin;
+        let admin = Admin::new(health.clone(), Arc::new(page))
+            .bind(&admin.host, admin.port.get(), Some(prepared.admin_tls))
+            .await?;
+        let addresses = Addresses {
+            xds: xds.local_addr(),
+            admin: admin.local_addr(),
+        };
+
+        let now = UnixMillis(unix_now_millis());
+        let control_plane = prepared.control_plane.is_some();
+        let ledger = opening::open(&config.ledger.directory, control_plane, now).await?;
+        let writer = Writer::new(
+            ledger,
+            !control_plane,
+            health.clone(),
+            Arc::clone(&metrics.adapter),
+        );
+        loaded.done();
+
+        let mut tasks = Tasks {
+            supervisor: Supervisor::new(health.clone()),
+            health,
+            metrics,
+        };
+        let publication = tasks.ingest(writer, prepared.control_plane, &config);
+        tasks.serve(xds, admin, publication);
+        serving.done();
+        info!(xds = %addresses.xds, admin = %addresses.admin, "Adapter is ready");
+        Ok(Self {
+            addresses,
+            supervisor: tasks.supervisor,
+        })
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// Cancelling it ends [`App::run`] as a signal does.
+    pub fn token(&self) -> CancellationToken {
+        self.supervisor.token()
+    }
+
+    /// Serves until a signal, then drains. The process's exit code.
+    pub async fn run(self) -> ExitCode {
+        self.supervisor.run().await
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+struct AllMetrics {
+    adapter: Arc<Metrics>,
+    hub: Arc<rescind_eventhub::Metrics>,
+    xds: Arc<rescind_xds::server::Metrics>,
+}
+
+impl AllMetrics {
+    fn register(&self, registry: &mut prometheus_client::registry::Registry) {
+        self.adapter.register(registry);
+        self.hub.register(registry);
+        self.xds.register(registry);
+    }
+}
+
+/// Starts the tasks and wires them to each other.
+struct Tasks {
+    supervisor: Supervisor,
+    health: Health,
+    metrics: AllMetrics,
+}
+
+impl Tasks {
+    /// The way in: hub and list to the ledger. Returns the way out.
+    fn ingest(&mut self, writer: Writer, clients: Option<Clients>, config: &Config) -> Publication {
+        let (commands, received) = mpsc::channel(COMMANDS);
+        let publication = Publication::new(writer.reader(), writer.subscribe(), commands.clone());
+        let asked = Arc::new(Notify::new());
+        let mut hub = None;
+        match clients {
+            None => info!(
+                "controlPlane.enabled is false: neither event hub nor list is read, the ledger counts as complete"
+            ),
+            Some(clients) => {
+                if !writer.reader().is_complete() {
+                    let reason = "the control plane's list has not been read yet";
+                    self.health.degrade(COMPLETE, reason);
+                }
+                hub = self.hub(clients.hub, &asked);
+                let section = &config.control_plane;
+                let timing = Timing::new(
+                    section.retry_interval().duration(),
+                    section.empty_list_wait.duration(),
+                );
+                self.catchup(clients.catchup, timing, &writer, &asked, commands);
+            }
+        }
+        let ingest = Ingest::new(
+            writer,
+            hub,
+            received,
+            asked,
+            self.health.clone(),
+            Arc::clone(&self.metrics.adapter),
+        );
+        let token = self.supervisor.token();
+        self.supervisor.spawn("ingest", ingest.run(token));
+        publication
+    }
+
+    fn hub(
+        &mut self,
+        config: Option<HubConfig>,
+        asked: &Notify,
+    ) -> Option<mpsc::Receiver<rescind_eventhub::HubMessage>> {
+        let Some(config) = config else {
+            let reason = "no event hub is configured: only the list is read, at the start";
+            self.health.degrade(HUB, reason);
+            asked.notify_one();
+            return None;
+        };
+        let endpoints: Vec<_> = config.endpoints.iter().map(ToString::to_string).collect();
+        info!(endpoints = endpoints.join(", "), "Event hub is configured");
+        let (out, messages) = mpsc::channel(HUB_MESSAGES);
+        let clock: Clock = Arc::new(|| UnixMillis(unix_now_millis()));
+        let metrics = Arc::clone(&self.metrics.hub);
+        let token = self.supervisor.token();
+        let subscription = subscribe(config, clock, metrics, out, token);
+        self.supervisor.spawn("event hub", async {
+            subscription.await;
+            Ok::<_, anyhow::Error>(())
+        });
+        Some(messages)
+    }
+
+    fn catchup(
+        &mut self,
+        list: Catchup,
+        timing: Timing,
+        writer: &Writer,
+        asked: &Arc<Notify>,
+        commands: mpsc::Sender<crate::ingest::Command>,
+    ) {
+        let task = CatchupTask {
+            list,
+            timing,
+            reader: writer.reader(),
+            asked: Arc::clone(asked),
+            commands,
+            health: self.health.clone(),
+            metrics: Arc::clone(&self.metrics.adapter),
+        };
+        let token = self.supervisor.token();
+        self.supervisor.spawn("catch-up", task.run(token));
+    }
+
+    /// The way out: the two ports.
+    fn serve(&mut self, xds: TlsListener, admin: AdminServer, publication: Publication) {
+        let token = self.supervisor.token();
+        let serving = serving::serve(
+            xds,
+            Arc::new(publication),
+            Arc::clone(&self.metrics.xds),
+            self.health.clone(),
+            token.clone(),
+        );
+        self.supervisor.spawn("xDS", serving);
+        self.supervisor.spawn("admin", admin.serve(token));
+    }
+}
+
+#[cfg(test)]
+mod tests;

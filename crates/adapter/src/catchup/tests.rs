@@ -1,0 +1,223 @@
+use std::{collections::VecDeque, net::SocketAddr, sync::Mutex};
+
+use axum::{
+    Router,
+    http::{HeaderMap, StatusCode, header},
+    response::IntoResponse,
+    routing::get,
+};
+use rescind_eventhub::CatchupConfig;
+use rescind_revocation::{Identifier, Kind};
+use rescind_runtime::tls;
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::testing::{Running, prepared, soon};
+
+const EMPTY: &str = "[]";
+const OLD: &str = r#"[{"jwt_signature":"token-a","expiry_time":4000000000000}]"#;
+const NEW: &str = r#"{
+    "revokedJWTList":[{"jwt_signature":"token-a","expiry_time":4000000000000}],
+    "revokedJWTSubjectEntityList":[
+        {"entity_id":"someone","entity_type":"USER_ID","revocation_time":1710000000000,"organization":"carbon.super"}],
+    "revokedJWTConsumerKeyList":[
+        {"consumer_key":"key","revocation_time":1710000000000,"organization":"carbon.super"}]}"#;
+
+/// What the control plane answers, one after the other; the last one for ever.
+type Script = Vec<(StatusCode, String)>;
+
+fn ok(body: &str) -> (StatusCode, String) {
+    (StatusCode::OK, body.to_owned())
+}
+
+/// Serves the script. Each request is told to the test before it is answered, and waits until the test has heard of it.
+async fn control_plane(script: Script) -> (SocketAddr, mpsc::Receiver<oneshot::Sender<()>>) {
+    let (requests, heard) = mpsc::channel(1);
+    let script = Arc::new(Mutex::new(VecDeque::from(script)));
+    let answer = move |headers: HeaderMap| async move {
+        // admin:secret
+        let basic = "Basic YWRtaW46c2VjcmV0";
+        assert_eq!(headers[header::AUTHORIZATION], basic);
+        let (go, gone_on) = oneshot::channel();
+        requests.send(go).await.unwrap();
+        gone_on.await.unwrap();
+        let mut script = script.lock().unwrap();
+        let (status, body) = match script.len() {
+            1 => script[0].clone(),
+            _ => script.pop_front().unwrap(),
+        };
+        (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+    };
+    let router = Router::new().route("/internal/data/v1/revokedjwt", get(answer));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async { axum::serve(listener, router).await });
+    (address, heard)
+}
+
+struct Fixture {
+    running: Running,
+    requests: mpsc::Receiver<oneshot::Sender<()>>,
+}
+
+const QUICK: Timing = Timing {
+    retry_interval: Duration::from_millis(5),
+    unauthorized_retry: Duration::from_millis(10),
+    empty_list_wait: Duration::from_millis(20),
+    again_after: Duration::from_secs(3600),
+};
+
+async fn fixture(script: Script, timing: Timing) -> Fixture {
+    let (address, requests) = control_plane(script).await;
+    let running = prepared().run();
+    let tls = tls::insecure_client_config(None, &[]).unwrap();
+    let config = CatchupConfig::new(format!("http://{address}"), "admin", "secret", tls);
+    let task = CatchupTask {
+        list: Catchup::new(config).unwrap(),
+        timing,
+        reader: running.reader.clone(),
+        asked: Arc::clone(&running.asked),
+        commands: running.commands.clone(),
+        health: running.health.clone(),
+        metrics: Arc::clone(&running.metrics),
+    };
+    tokio::spawn(task.run(CancellationToken::new()));
+    running.asked.notify_one();
+    Fixture { running, requests }
+}
+
+impl Fixture {
+    /// Waits for the next request and lets it be answered. Whether the ledger was complete before the answer.
+    async fn request(&mut self) -> bool {
+        let go = soon(self.requests.recv()).await.unwrap();
+        let complete = self.running.head.borrow().complete;
+        go.send(()).unwrap();
+        complete
+    }
+
+    async fn complete(&mut self) {
+        let head = &mut self.running.head;
+        soon(head.wait_for(|head| head.complete)).await.unwrap();
+        self.running
+            .log
+            .line("Revoked tokens are retrieved from control plane")
+            .await;
+    }
+
+    fn holds(&self, kind: Kind, name: &str) -> bool {
+        let name = Identifier::new(name).unwrap();
+        self.running.reader.find(kind, &name).is_some()
+    }
+}
+
+#[tokio::test]
+async fn both_forms_are_merged_whole_and_then_the_ledger_is_complete() {
+    for (body, entries) in [(OLD, 1), (NEW, 3)] {
+        let mut fixture = fixture(vec![ok(body)], QUICK).await;
+        assert!(!fixture.request().await);
+        fixture.complete().await;
+        assert_eq!(fixture.running.reader.len(), entries);
+        assert!(fixture.holds(Kind::Token, "token-a"));
+        assert_eq!(fixture.holds(Kind::App, "key"), entries == 3);
+        assert_eq!(fixture.holds(Kind::Subject, "someone"), entries == 3);
+    }
+}
+
+#[tokio::test]
+async fn an_empty_first_list_counts_when_it_is_empty_again() {
+    let mut fixture = fixture(vec![ok(EMPTY)], QUICK).await;
+    let began = Instant::now();
+    assert!(!fixture.request().await);
+    fixture.running.log.line("list is empty").await;
+    assert!(!fixture.request().await);
+    assert!(began.elapsed() >= QUICK.empty_list_wait);
+    fixture.complete().await;
+    assert!(fixture.running.reader.is_empty());
+    assert_eq!(fixture.running.log.lines("list is empty").len(), 1);
+}
+
+#[tokio::test]
+async fn an_empty_first_list_may_have_been_a_mistake() {
+    let broken = (StatusCode::INTERNAL_SERVER_ERROR, String::new());
+    let mut fixture = fixture(vec![ok(EMPTY), broken, ok(OLD)], QUICK).await;
+    for _ in 0..3 {
+        assert!(!fixture.request().await);
+    }
+    fixture.complete().await;
+    assert!(fixture.holds(Kind::Token, "token-a"));
+}
+
+#[tokio::test]
+async fn a_later_empty_list_removes_nothing() {
+    let mut fixture = fixture(vec![ok(OLD), ok(EMPTY)], QUICK).await;
+    fixture.request().await;
+    fixture.complete().await;
+    fixture.running.asked.notify_one();
+    assert!(fixture.request().await);
+    fixture.complete().await;
+    assert!(fixture.holds(Kind::Token, "token-a"));
+    assert_eq!(fixture.running.log.lines("list is empty"), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_refused_login_is_loud_and_tried_again() {
+    let refused = (StatusCode::UNAUTHORIZED, String::new());
+    let mut fixture = fixture(vec![refused, ok(OLD)], QUICK).await;
+    fixture.request().await;
+    let line = fixture.running.log.line("ERROR").await;
+    assert!(line.contains("status 401"), "{line}");
+    assert!(!line.contains("secret"), "{line}");
+    assert_eq!(fixture.running.degraded(), ["catch-up"]);
+    fixture.request().await;
+    fixture.complete().await;
+    assert_eq!(fixture.running.degraded(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_is_no_list_is_tried_again_and_again() {
+    let script = vec![
+        (StatusCode::SERVICE_UNAVAILABLE, String::new()),
+        (StatusCode::NO_CONTENT, String::new()),
+        ok(""),
+        ok("<html>"),
+        ok(OLD),
+    ];
+    let mut fixture = fixture(script, QUICK).await;
+    for _ in 0..5 {
+        assert!(!fixture.request().await);
+    }
+    fixture.complete().await;
+    assert!(fixture.holds(Kind::Token, "token-a"));
+    let failed = "Error occurred while fetching revoked tokens from control plane";
+    assert_eq!(fixture.running.log.lines(failed).len(), 4);
+}
+
+#[tokio::test]
+async fn a_long_list_is_merged_in_groups() {
+    let row = |n: usize| format!(r#"{{"jwt_signature":"token-{n}","expiry_time":0}}"#);
+    let rows: Vec<_> = (0..2 * GROUP + 1).map(row).collect();
+    let mut fixture = fixture(vec![ok(&format!("[{}]", rows.join(",")))], QUICK).await;
+    fixture.request().await;
+    fixture.complete().await;
+    assert_eq!(fixture.running.reader.len(), 2 * GROUP + 1);
+    let update = "New Revoked token cache update";
+    let updates = fixture.running.log.lines(update);
+    let versions: Vec<_> = updates
+        .iter()
+        .map(|line| line.rsplit(' ').next().unwrap())
+        .collect();
+    assert_eq!(versions, ["10000", "20000", "20001"]);
+}
+
+#[tokio::test]
+async fn the_list_is_read_once_more_a_while_later() {
+    let timing = Timing {
+        again_after: Duration::from_millis(30),
+        ..QUICK
+    };
+    let mut fixture = fixture(vec![ok(OLD), ok(NEW)], timing).await;
+    fixture.request().await;
+    fixture.request().await;
+    fixture.running.log.line("entries=3").await;
+    assert!(fixture.holds(Kind::App, "key"));
+}

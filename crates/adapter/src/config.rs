@@ -1,0 +1,203 @@
+//! The adapter's configuration file.
+//!
+//! Where Choreo Connect has a setting, its key and nesting are the same, so that an operator's sections can be copied;
+//! `deploy/adapter.toml` documents every key. Seconds are whole numbers, an empty string means unset.
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use rescind_runtime::{
+    config::{Port, Problems, Schema},
+    telemetry::LogConfig,
+    tls::Identity,
+};
+use serde::{Deserialize, Serialize};
+
+mod control_plane;
+mod unused;
+
+pub use control_plane::{Broker, BrokerTls, ControlPlane};
+pub(crate) use control_plane::{path, set};
+
+/// Where the file is when `--config` does not say.
+pub const DEFAULT_PATH: &str = "/etc/rescind/adapter.toml";
+
+/// The variables that lie over the file, and the keys that are not ours.
+pub const SCHEMA: Schema = Schema {
+    variables: &[("ADAPTER_XDS_PORT", "adapter.xds.port")],
+    unused: unused::KEYS,
+    ..Schema::EMPTY
+};
+
+/// The whole file.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Config {
+    /// `[log]`
+    pub log: LogConfig,
+    /// `[adapter]`
+    pub adapter: Adapter,
+    /// `[ledger]`
+    pub ledger: LedgerSection,
+    /// `[controlPlane]`
+    pub control_plane: ControlPlane,
+}
+
+/// `[adapter]`: who we are, whom we trust, where we listen.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Adapter {
+    /// `[adapter.keystore]`
+    pub keystore: Keystore,
+    /// `[adapter.truststore]`
+    pub truststore: Truststore,
+    /// `[adapter.xds]`
+    pub xds: Xds,
+    /// `[adapter.admin]`
+    pub admin: Admin,
+}
+
+/// `[adapter.keystore]`: the identity of both listeners.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Keystore {
+    /// Certificate chain, PEM, leaf first.
+    pub cert_path: PathBuf,
+    /// Its private key, PEM.
+    pub key_path: PathBuf,
+}
+
+/// `[adapter.truststore]`: who may connect on the xDS port; also the control plane and the broker, where they have no file
+/// of their own.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Truststore {
+    /// A PEM file, or a folder of `*.pem` and `*.crt`.
+    pub location: PathBuf,
+}
+
+/// `[adapter.xds]`: the discovery service, over mutual TLS.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Xds {
+    /// Address to listen on.
+    pub host: String,
+    /// Port to listen on.
+    pub port: Port,
+}
+
+/// `[adapter.admin]`: `/livez`, `/readyz` and `/metrics`, over HTTPS.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Admin {
+    /// Address to listen on.
+    pub host: String,
+    /// Port to listen on.
+    pub port: Port,
+}
+
+/// `[ledger]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct LedgerSection {
+    /// The ledger's directory. One process may have it open.
+    pub directory: PathBuf,
+}
+
+/// A time in whole seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Seconds(pub u32);
+
+impl Default for Keystore {
+    fn default() -> Self {
+        Self {
+            cert_path: "/home/wso2/security/keystore/mg.pem".into(),
+            key_path: "/home/wso2/security/keystore/mg.key".into(),
+        }
+    }
+}
+
+impl Default for Truststore {
+    fn default() -> Self {
+        Self {
+            location: "/home/wso2/security/truststore".into(),
+        }
+    }
+}
+
+impl Default for Xds {
+    fn default() -> Self {
+        Self {
+            host: "0.0.0.0".into(),
+            port: Port::new(18000).expect("18000 is not 0"),
+        }
+    }
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".into(),
+            port: Port::new(9843).expect("9843 is not 0"),
+        }
+    }
+}
+
+impl Default for LedgerSection {
+    fn default() -> Self {
+        Self {
+            directory: "/var/lib/rescind".into(),
+        }
+    }
+}
+
+impl Keystore {
+    /// The two files as an identity.
+    pub fn identity(&self) -> Identity {
+        Identity::new(&self.cert_path, &self.key_path)
+    }
+}
+
+impl Seconds {
+    /// As a duration.
+    pub fn duration(self) -> Duration {
+        Duration::from_secs(self.0.into())
+    }
+}
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} s", self.0)
+    }
+}
+
+/// What no single type can rule out.
+pub fn check(config: &Config, problems: &mut Problems) {
+    let Config {
+        log: _,
+        adapter,
+        ledger,
+        control_plane,
+    } = config;
+    if adapter.xds.port == adapter.admin.port && adapter.xds.host == adapter.admin.host {
+        problems.add(
+            "adapter.admin.port",
+            "expected another port than adapter.xds.port",
+        );
+    }
+    for (key, host) in [
+        ("adapter.xds.host", &adapter.xds.host),
+        ("adapter.admin.host", &adapter.admin.host),
+    ] {
+        if host.is_empty() {
+            problems.add(key, "expected an address to listen on, such as 0.0.0.0");
+        }
+    }
+    if ledger.directory.as_os_str().is_empty() {
+        problems.add("ledger.directory", "expected a directory");
+    }
+    control_plane.check(problems);
+}
+
+#[cfg(test)]
+mod tests;

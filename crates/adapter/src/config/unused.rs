@@ -1,0 +1,32 @@
+//! Keys of Choreo Connect's `config.toml` that this adapter knows and does not use: each is named once in the log instead
+//! of being refused.
+
+/// Dotted keys, each with all that is below it.
+pub(super) const KEYS: &[&str] = &[
+    "adapter.artifactsDirectory",
+    "adapter.consul",
+    "adapter.isIntelligentRoutingEnabled",
+    "adapter.metrics",
+    "adapter.sandboxEnvName",
+    "adapter.sandboxVhost",
+    "adapter.server",
+    "adapter.soapErrorInXMLEnabled",
+    "adapter.sourceControl",
+    "adapter.vhostMapping",
+    "adapter.xdsPayloadFormatter",
+    "analytics",
+    "controlPlane.brokerConnectionParameters.reconnectInterval",
+    "controlPlane.brokerConnectionParameters.reconnectRetryCount",
+    "controlPlane.dynamicEnvironments",
+    "controlPlane.environmentLabels",
+    "controlPlane.httpClient",
+    "controlPlane.initialFetch",
+    "controlPlane.organizationID",
+    "controlPlane.requestWorkerPool",
+    "controlPlane.sendRevisionUpdate",
+    "controlPlane.syncApisOnStartUp",
+    "enforcer",
+    "globalAdapter",
+    "router",
+    "tracing",
+];

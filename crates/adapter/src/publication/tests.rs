@@ -1,0 +1,206 @@
+use rescind_ledger::Ledger;
+use rescind_revocation::{Expiry, Identifier, UnixMillis, UnixSeconds};
+use tempfile::TempDir;
+
+use super::*;
+
+fn id(text: &str) -> Identifier {
+    Identifier::new(text).unwrap()
+}
+
+fn token(text: &str) -> Revocation {
+    Revocation::Token {
+        identifier: id(text),
+        expiry: Expiry::Known(UnixSeconds(2)),
+    }
+}
+
+fn app(text: &str) -> Revocation {
+    Revocation::App {
+        consumer_key: id(text),
+        revoked_at: UnixMillis(7),
+    }
+}
+
+fn subject(text: &str) -> Revocation {
+    Revocation::Subject {
+        entity_id: id(text),
+        entity_type: "USER_ID".into(),
+        revoked_at: UnixMillis(u64::MAX),
+    }
+}
+
+struct Fixture {
+    _directory: TempDir,
+    ledger: Ledger,
+    publication: Publication,
+    commands: mpsc::Receiver<Command>,
+}
+
+fn fixture(group: &[Revocation]) -> Fixture {
+    let directory = TempDir::new().unwrap();
+    let (mut ledger, _) = Ledger::open(directory.path()).unwrap();
+    ledger.append(group).unwrap();
+    let (tx, commands) = mpsc::channel(1);
+    let head = watch::Sender::new(Head::default()).subscribe();
+    Fixture {
+        _directory: directory,
+        publication: Publication::new(ledger.reader(), head, tx),
+        ledger,
+        commands,
+    }
+}
+
+fn decoded(chunk: &Chunk) -> Vec<RevokedToken> {
+    let resources = chunk.resources.iter();
+    resources
+        .map(|resource| {
+            assert_eq!(resource.type_url, TYPE_URL);
+            RevokedToken::decode(&*resource.value).unwrap()
+        })
+        .collect()
+}
+
+fn names(chunk: &Chunk) -> Vec<String> {
+    decoded(chunk).into_iter().map(|token| token.jti).collect()
+}
+
+const ALL: usize = usize::MAX;
+
+#[test]
+fn every_kind_has_its_fields() {
+    let fixture = fixture(&[token("t"), app("a"), subject("s")]);
+    let chunk = fixture
+        .publication
+        .read(Position(0), Position(3), Audience::Rescind, ALL);
+    assert_eq!(chunk.to, Position(3));
+    assert_eq!(
+        decoded(&chunk),
+        [
+            RevokedToken {
+                jti: "t".into(),
+                expirytime: 2000,
+                kind: 0,
+                entity_type: String::new(),
+                revoked_at_ms: 0,
+            },
+            RevokedToken {
+                jti: "a".into(),
+                expirytime: 0,
+                kind: 1,
+                entity_type: String::new(),
+                revoked_at_ms: 7,
+            },
+            RevokedToken {
+                jti: "s".into(),
+                expirytime: 0,
+                kind: 2,
+                entity_type: "USER_ID".into(),
+                revoked_at_ms: i64::MAX,
+            },
+        ]
+    );
+}
+
+#[test]
+fn an_older_enforcer_gets_tokens_alone_and_moves_on_all_the_same() {
+    let fixture = fixture(&[app("a"), token("t"), subject("s")]);
+    let read = |after| {
+        let publication = &fixture.publication;
+        publication.read(Position(after), Position(3), Audience::Classic, ALL)
+    };
+    assert_eq!(names(&read(0)), ["t"]);
+    assert_eq!(read(0).to, Position(3));
+    assert_eq!(
+        read(2),
+        Chunk {
+            resources: vec![],
+            to: Position(3)
+        }
+    );
+}
+
+#[test]
+fn chunks_end_before_what_does_not_fit_and_lose_nothing() {
+    let all: Vec<_> = (0..1500).map(|n| format!("token-{n:04}")).collect();
+    let group: Vec<_> = all.iter().map(|name| token(name)).collect();
+    let fixture = fixture(&group);
+    let size = wire_len(&resource(&fixture.ledger.reader().read(0, 1, 1)[0]));
+    // One less than fits 700, exactly that, one token at a time, and everything.
+    for (max_bytes, first) in [
+        (size * 700 - 1, 699),
+        (size * 700, 700),
+        (1, 1),
+        (ALL, 1500),
+    ] {
+        let mut got = Vec::new();
+        let mut at = Position(0);
+        while at < Position(1500) {
+            let chunk = fixture
+                .publication
+                .read(at, Position(1500), Audience::Classic, max_bytes);
+            assert!(at < chunk.to);
+            let bytes: usize = chunk.resources.iter().map(wire_len).sum();
+            assert!(bytes <= max_bytes || chunk.resources.len() == 1);
+            if at == Position(0) {
+                assert_eq!(chunk.resources.len(), first);
+                assert_eq!(chunk.to, Position(first as u64));
+            }
+            got.extend(names(&chunk));
+            at = chunk.to;
+        }
+        assert_eq!(got, all);
+    }
+}
+
+#[test]
+fn what_was_superseded_leaves_no_gap_behind() {
+    let mut fixture = fixture(&[token("a"), token("b"), app("c")]);
+    let again = Revocation::Token {
+        identifier: id("b"),
+        expiry: Expiry::Never,
+    };
+    fixture.ledger.append(&[again]).unwrap();
+    let chunk = fixture
+        .publication
+        .read(Position(1), Position(3), Audience::Classic, ALL);
+    assert_eq!(
+        chunk,
+        Chunk {
+            resources: vec![],
+            to: Position(3)
+        }
+    );
+    let chunk = fixture
+        .publication
+        .read(Position(1), Position(4), Audience::Classic, ALL);
+    assert_eq!(names(&chunk), ["b"]);
+}
+
+#[test]
+fn a_version_is_a_cursor_and_leads_back_to_its_position() {
+    let mut fixture = fixture(&[token("a"), token("b")]);
+    let publication = &fixture.publication;
+    let epoch = fixture.ledger.reader().head().epoch;
+    assert_eq!(publication.version(Position(2)), format!("2-{epoch}"));
+    for at in [0, 1, 2] {
+        let version = publication.version(Position(at));
+        assert_eq!(publication.resolve(&version), Position(at));
+    }
+    for unknown in ["", "652374093", "2-00000000x", "two"] {
+        assert_eq!(publication.resolve(unknown), Position(0), "{unknown}");
+    }
+    assert!(fixture.commands.try_recv().is_err());
+}
+
+#[test]
+fn a_version_beyond_the_head_tells_of_an_old_copy_once() {
+    let mut fixture = fixture(&[token("a")]);
+    let epoch = fixture.ledger.reader().head().epoch;
+    for beyond in [2, 3] {
+        let version = format!("{beyond}-{epoch}");
+        assert_eq!(fixture.publication.resolve(&version), Position(0));
+    }
+    assert!(matches!(fixture.commands.try_recv(), Ok(Command::SetBack)));
+    assert!(fixture.commands.try_recv().is_err());
+}
