@@ -10,12 +10,11 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use rescind_eventhub::{Delivery, Event, HubMessage, settle_all};
 use rescind_revocation::{Revocation, UnixMillis};
 use rescind_runtime::{Health, time::unix_now_millis};
 use tokio::{
-    runtime::Handle,
     sync::{Notify, mpsc, oneshot},
     time::{Duration, Instant, MissedTickBehavior, interval, sleep_until},
 };
@@ -174,7 +173,7 @@ impl Ingest {
         }
         self.tell(&deliveries, now);
         self.published(changed);
-        settle(deliveries).await?;
+        settle_all(deliveries).await;
         Ok(())
     }
 
@@ -315,14 +314,6 @@ async fn receive(
         Some(hub) => hub.recv_many(messages, GROUP).await,
         None => std::future::pending().await,
     }
-}
-
-/// Acknowledges. The future of `settle_all` is bound to one thread, and this task is not.
-async fn settle(deliveries: Vec<Delivery>) -> anyhow::Result<()> {
-    let runtime = Handle::current();
-    tokio::task::spawn_blocking(move || runtime.block_on(settle_all(deliveries)))
-        .await
-        .context("acknowledging panicked")
 }
 
 fn now() -> UnixMillis {

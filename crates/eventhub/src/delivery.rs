@@ -83,8 +83,8 @@ impl Delivery {
 
 /// Acknowledges all of `deliveries`, in as few frames as is safe.
 pub async fn settle_all(deliveries: Vec<Delivery>) {
-    let mut channels: BTreeMap<*const Outstanding, (Arc<Outstanding>, BTreeMap<u64, Acker>)> =
-        BTreeMap::new();
+    // By address: as a number, since a pointer would bind this future to one thread.
+    let mut channels: BTreeMap<usize, (Arc<Outstanding>, BTreeMap<u64, Acker>)> = BTreeMap::new();
     for delivery in deliveries {
         match delivery.ticket {
             Ticket::Receipt(settled) => {
@@ -97,7 +97,7 @@ pub async fn settle_all(deliveries: Vec<Delivery>) {
                 channel,
             } => {
                 let (_, group) = channels
-                    .entry(Arc::as_ptr(&channel))
+                    .entry(Arc::as_ptr(&channel).addr())
                     .or_insert_with(|| (channel, BTreeMap::new()));
                 group.insert(tag, acker);
             }
