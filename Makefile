@@ -1,0 +1,44 @@
+# Rescind. `make` lists the verbs.
+
+CARGO ?= cargo
+BINARIES := rescind-adapter rescind-enforcer rescind-standin rescind-stack
+BUILD := $(CARGO) build $(addprefix -p ,$(BINARIES))
+# One on the PATH is used; else `make audit` installs one for this checkout alone.
+DENY := $(or $(shell command -v cargo-deny),target/tools/cargo-deny/bin/cargo-deny)
+
+.DEFAULT_GOAL := help
+.PHONY: help build test lint fmt run demo reset audit
+
+help: ## List the verbs
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## Build the programs (release) into target/release
+	$(BUILD) --release
+
+test: ## Run all tests, end to end with RabbitMQ and Envoy too; installs what they need
+	$(CARGO) build --workspace --bins
+	target/debug/rescind-stack provision
+	$(CARGO) test --workspace
+
+lint: ## Check the formatting, and clippy with warnings as errors
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+fmt: ## Format the code
+	$(CARGO) fmt --all
+
+run: build ## Start everything on this machine and print a walk-through; Ctrl-C ends it
+	target/release/rescind-stack run
+
+demo: build ## Play the walk-through, on a running stack or one of its own
+	target/release/rescind-stack demo
+
+reset: ## Forget what runs have left in target/run
+	$(BUILD) --release --quiet
+	target/release/rescind-stack reset
+
+audit: $(DENY) ## Check dependencies: bans, licences, sources
+	$(DENY) --workspace check bans licenses sources
+
+target/tools/cargo-deny/bin/cargo-deny:
+	$(CARGO) install --locked --root target/tools/cargo-deny cargo-deny
