@@ -1,0 +1,9 @@
+//! What the people around the system do, over the same doors: the control plane's user, the API's caller, a publisher on
+//! the hub, an xDS client and an ext_authz client.
+
+pub(crate) mod control_plane;
+pub(crate) mod ext_authz;
+pub(crate) mod gateway;
+pub(crate) mod hub;
+pub(crate) mod tls;
+pub(crate) mod xds;

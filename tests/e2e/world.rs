@@ -1,0 +1,306 @@
+//! A running stack, seen by a test.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use http::Method;
+use rescind_stack::{Part, Stack, StackBuilder};
+use tempfile::TempDir;
+use tonic::transport::{Channel, Error};
+
+use crate::{
+    clients::{
+        control_plane::ControlPlane,
+        gateway::{Answer, Gateway},
+        tls::Identity,
+        xds::channel,
+    },
+    eventually::eventually,
+};
+
+/// Tests that hear each other's events would revoke each other's tokens.
+const VHOSTS: usize = 32;
+
+/// One broker for many stacks, each in a vhost of its own.
+#[derive(Debug)]
+pub(crate) struct Broker {
+    stack: Stack,
+    next_vhost: AtomicUsize,
+    _state: TempDir,
+}
+
+/// A whole stack with its own state, on free ports.
+#[derive(Debug)]
+pub(crate) struct World {
+    stack: Stack,
+    gateway: Gateway,
+    control_plane: ControlPlane,
+    state: TempDir,
+}
+
+impl Broker {
+    pub(crate) async fn start() -> Self {
+        let state = tempfile::tempdir().unwrap();
+        let only = [Part::Epmd, Part::Broker];
+        let builder = Stack::builder()
+            .state(state.path())
+            .free_ports()
+            .only(&only)
+            .vhosts(VHOSTS);
+        let stack = builder
+            .start()
+            .await
+            .unwrap_or_else(|error| panic!("no broker: {error:#}"));
+        Self {
+            stack,
+            next_vhost: AtomicUsize::new(0),
+            _state: state,
+        }
+    }
+
+    /// The URL of a vhost that no other test has.
+    pub(crate) fn fresh_url(&self) -> String {
+        let number = self.next_vhost.fetch_add(1, Ordering::Relaxed);
+        assert!(number < VHOSTS, "more stacks than vhosts: raise VHOSTS");
+        self.stack.hub_of_vhost(number)
+    }
+
+    pub(crate) async fn stop(self) {
+        self.stack.stop().await;
+    }
+}
+
+impl World {
+    /// A stack as `make run` starts it, on a vhost of its own.
+    pub(crate) async fn start(broker: &Broker) -> Self {
+        Self::start_with(broker, |builder| builder).await
+    }
+
+    /// The same, changed by `change`.
+    pub(crate) async fn start_with(
+        broker: &Broker,
+        change: impl FnOnce(StackBuilder) -> StackBuilder,
+    ) -> Self {
+        let hub = broker.fresh_url();
+        Self::start_from(|builder| change(builder.hub(hub))).await
+    }
+
+    /// A stack with its own broker.
+    pub(crate) async fn start_with_own_broker() -> Self {
+        Self::start_from(|builder| builder).await
+    }
+
+    async fn start_from(change: impl FnOnce(StackBuilder) -> StackBuilder) -> Self {
+        let state = tempfile::tempdir().unwrap();
+        let builder = Stack::builder()
+            .state(state.path())
+            .free_ports()
+            .http2_listener();
+        let stack = change(builder)
+            .start()
+            .await
+            .unwrap_or_else(|error| panic!("no stack: {error:#}"));
+        let gateway = Gateway::new(&stack.var("API_URL"), &stack.var("CA_CERT"));
+        let control_plane = ControlPlane::new(|name| stack.var(name));
+        Self {
+            stack,
+            gateway,
+            control_plane,
+            state,
+        }
+    }
+
+    pub(crate) async fn stop(self) {
+        self.stack.stop().await;
+    }
+
+    /// One of the variables that `env` has.
+    pub(crate) fn var(&self, name: &str) -> String {
+        self.stack.var(name)
+    }
+
+    /// The folder that `rescind-stack` would be given as its state.
+    pub(crate) fn state(&self) -> &Path {
+        self.state.path()
+    }
+
+    /// All that a part has said.
+    pub(crate) fn log(&self, part: Part) -> String {
+        self.stack.part(part).log()
+    }
+
+    pub(crate) fn pid(&self, part: Part) -> Option<i32> {
+        self.stack.part(part).pid()
+    }
+
+    pub(crate) fn control_plane(&self) -> &ControlPlane {
+        &self.control_plane
+    }
+
+    pub(crate) fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
+    /// The answer to a token that was revoked, once it is refused.
+    pub(crate) async fn refused_token(&self, token: &str) -> Answer {
+        let ask = || self.gateway.with_token(token);
+        let answer = eventually(Duration::from_secs(10), ask, |answer| answer.status != 200).await;
+        assert_eq!(answer.status, 401, "{answer:?}");
+        answer
+    }
+
+    /// A GET with this token through the listener without TLS.
+    pub(crate) async fn plain_request(&self, token: &str) -> Answer {
+        let url = self.var("API_URL").replace(
+            &self.port("API_URL"),
+            &self.stack.ports().envoy_plain.to_string(),
+        );
+        let gateway = Gateway::new(&url.replace("https:", "http:"), &self.var("CA_CERT"));
+        gateway.with_token(token).await
+    }
+
+    /// A POST with this token and a body over HTTP/2.
+    pub(crate) async fn http2_request(&self, token: &str) -> Answer {
+        let url = self.var("API_URL").replace(
+            &self.port("API_URL"),
+            &self.stack.ports().envoy_h2.to_string(),
+        );
+        let bearer = format!("Bearer {token}");
+        let gateway = Gateway::http2(&url, &self.var("CA_CERT"));
+        gateway
+            .request(Method::GET, "", &[("authorization", &bearer)], None)
+            .await
+    }
+
+    /// Asks a page of an admin server.
+    pub(crate) async fn admin(&self, url: &str, page: &str) -> (u16, String) {
+        let answer = self
+            .stack
+            .client()
+            .get(format!("{}{page}", self.var(url)))
+            .send()
+            .await
+            .unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    /// Ends a part; it stays down.
+    pub(crate) async fn end(&self, part: Part) {
+        self.stack.part(part).stop().await;
+    }
+
+    /// Starts a part and waits until it is ready.
+    pub(crate) async fn begin(&self, part: Part) {
+        self.stack.part(part).start().await.unwrap();
+    }
+
+    /// Starts a part that will not be ready.
+    pub(crate) async fn begin_unready(&self, part: Part) {
+        self.stack.part(part).launch().await;
+    }
+
+    /// Kills a part behind the back of its keeper, and waits until the keeper has it ready again.
+    pub(crate) async fn kill_9(&self, part: Part) {
+        let handle = self.stack.part(part);
+        handle.crash().await;
+        handle.ready_within(Duration::from_secs(60)).await.unwrap();
+    }
+
+    /// Kills a part; it stays down.
+    pub(crate) async fn kill_9_for_good(&self, part: Part) {
+        self.stack.part(part).kill9().await;
+    }
+
+    /// One of the programs.
+    pub(crate) fn binary(&self, name: &str) -> PathBuf {
+        let mut folder = std::env::current_exe().unwrap();
+        folder.pop();
+        if folder.ends_with("deps") {
+            folder.pop();
+        }
+        folder.join(name)
+    }
+
+    /// A copy of a part's configuration, changed by `edit`.
+    pub(crate) fn edited_config(&self, part: Part, edit: impl Fn(String) -> String) -> PathBuf {
+        let name = format!("{part}.toml");
+        let original = self.find(&name);
+        let copy = self.state().join(format!("edited-{name}"));
+        fs::write(&copy, edit(fs::read_to_string(original).unwrap())).unwrap();
+        copy
+    }
+
+    fn find(&self, name: &str) -> PathBuf {
+        let folders = [
+            self.state().to_owned(),
+            self.state().join("config"),
+            self.state().join("conf"),
+        ];
+        let found = folders
+            .iter()
+            .map(|folder| folder.join(name))
+            .find(|path| path.is_file());
+        found.unwrap_or_else(|| panic!("no {name} in {}", self.state().display()))
+    }
+
+    /// What an enforcer shows the adapter.
+    pub(crate) fn xds_identity(&self) -> Identity {
+        Identity {
+            cert: self.var("XDS_CLIENT_CERT"),
+            key: self.var("XDS_CLIENT_KEY"),
+        }
+    }
+
+    /// What Envoy shows the enforcer.
+    pub(crate) fn router_identity(&self) -> Identity {
+        Identity {
+            cert: self.var("ENFORCER_CLIENT_CERT"),
+            key: self.var("ENFORCER_CLIENT_KEY"),
+        }
+    }
+
+    /// A channel to the adapter, as an enforcer.
+    pub(crate) async fn xds_channel(&self) -> Channel {
+        let identity = self.xds_identity();
+        let (address, name, ca) = (
+            self.var("XDS_ADDR"),
+            self.var("XDS_SERVER_NAME"),
+            self.var("CA_CERT"),
+        );
+        channel(&address, &name, &ca, Some(&identity))
+            .await
+            .unwrap()
+    }
+
+    /// A channel to the enforcer.
+    pub(crate) async fn ext_authz_channel(
+        &self,
+        identity: Option<&Identity>,
+    ) -> Result<Channel, Error> {
+        channel(
+            &self.var("ENFORCER_ADDR"),
+            "enforcer",
+            &self.var("CA_CERT"),
+            identity,
+        )
+        .await
+    }
+
+    /// The port in a variable that holds an address or a URL.
+    pub(crate) fn port(&self, name: &str) -> String {
+        let value = self.var(name);
+        let authority = value
+            .split("://")
+            .last()
+            .unwrap()
+            .split('/')
+            .next()
+            .unwrap()
+            .to_owned();
+        authority.rsplit_once(':').unwrap().1.to_owned()
+    }
+}
