@@ -1,7 +1,7 @@
 //! The client half: keeps one stream to one of several adapters, and applies what comes before it ACKs.
 //!
-//! Each attempt is a connection of its own. What was received is the [`Sink`]'s; a new stream asks for what is newer than the
-//! sink's version, so a loss costs what was missed and no more.
+//! Each attempt is a connection of its own. What was received is the [`Sink`]'s; a new stream asks for what is newer
+//! than the sink's version, so a loss costs what was missed and no more.
 
 mod backoff;
 mod config;
@@ -49,4 +49,4 @@ pub async fn run<S: Sink>(config: ClientConfig, mut sink: S, cancel: Cancellatio
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

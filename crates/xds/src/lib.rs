@@ -1,8 +1,8 @@
 //! The protocol between adapter and enforcer: `StreamTokens` of the revoked-token discovery service, in two halves.
 //!
-//! The [`server`] sends everything that a [`Source`] holds after a client's version, then only what is new; the [`client`]
-//! gives each response to a [`client::Sink`] and ACKs what was applied. Both are generic over what they carry: they know
-//! bytes, versions and opaque [`Position`]s, never what a revocation is.
+//! The [`server`] sends everything that a [`Source`] holds after a client's version, then only what is new; the
+//! [`client`] gives each response to a [`client::Sink`] and ACKs what was applied. Both are generic over what they
+//! carry: they know bytes, versions and opaque [`Position`]s, never what a revocation is.
 
 pub mod client;
 pub mod server;

@@ -48,10 +48,7 @@ mod tests {
             parse_identifier(&identifier("7-0a", true)),
             Some(("7-0a", true))
         );
-        assert_eq!(
-            parse_identifier(&identifier("", false)),
-            Some(("", false))
-        );
+        assert_eq!(parse_identifier(&identifier("", false)), Some(("", false)));
     }
 
     #[test]

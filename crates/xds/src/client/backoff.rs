@@ -1,5 +1,5 @@
-//! How long to wait between attempts: anything up to a bound that doubles (full jitter), so that many clients of one adapter
-//! do not come back at once.
+//! How long to wait between attempts: anything up to a bound that doubles (full jitter), so that many clients of one
+//! adapter do not come back at once.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! A connection to one adapter, and HTTP/2 over it.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
@@ -25,8 +25,8 @@ pub(super) enum DialError {
     Tcp(#[source] io::Error),
     #[error("TLS handshake failed: {0}")]
     Tls(#[source] io::Error),
-    #[error("no connection within {0} s")]
-    TimedOut(u64),
+    #[error("no connection within {0:?}")]
+    TimedOut(Duration),
     #[error("not an address of the form host:port")]
     Address,
     #[error("HTTP/2 failed: {0}")]
@@ -38,7 +38,7 @@ pub(super) async fn dial(config: &ClientConfig, address: &str) -> Result<Channel
     let endpoint = endpoint(config, address)?;
     let io = timeout(config.connect_timeout, secure(&config.security, address))
         .await
-        .map_err(|_| DialError::TimedOut(config.connect_timeout.as_secs()))??;
+        .map_err(|_| DialError::TimedOut(config.connect_timeout))??;
     let mut once = Some(TokioIo::new(io));
     let connector = service_fn(move |_: Uri| {
         let io = once.take();

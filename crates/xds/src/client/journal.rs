@@ -25,8 +25,7 @@ impl Topic {
             .get(address)
             .is_none_or(|(said, at)| said != text || now >= *at + QUIET);
         if news {
-            self.0
-                .insert(address.to_owned(), (text.to_owned(), now));
+            self.0.insert(address.to_owned(), (text.to_owned(), now));
         }
         news
     }
@@ -51,13 +50,19 @@ impl Journal {
 
     pub(super) fn rejected(&mut self, address: &str, version: &str, reason: &str) {
         if self.rejected.is_news(address, reason, Instant::now()) {
-            warn!(address, version, reason, "update refused; the last good set stays");
+            warn!(
+                address,
+                version, reason, "update refused; the last good set stays"
+            );
         }
     }
 
     pub(super) fn foreign(&mut self, address: &str, type_url: &str) {
         if self.foreign.is_news(address, type_url, Instant::now()) {
-            warn!(address, type_url, "response of a type that was not asked for; ignored");
+            warn!(
+                address,
+                type_url, "response of a type that was not asked for; ignored"
+            );
         }
     }
 }

@@ -7,8 +7,8 @@ pub trait Sink: Send {
     /// The version of what is held; empty when nothing is. A new stream asks for what is newer.
     fn version(&self) -> String;
 
-    /// Decodes, validates and applies all of `update`, or nothing of it. `Ok` is ACKed, so what was applied must last; `Err` is NACKed with
-    /// its text, and what was held stays.
+    /// Decodes, validates and applies all of `update`, or nothing of it. `Ok` is ACKed, so what was applied must last;
+    /// `Err` is NACKed with its text, and what was held stays.
     fn apply(&mut self, update: Update) -> Result<(), Rejection>;
 
     /// The link to the adapters has changed.

@@ -81,8 +81,8 @@ impl<'a, S: Sink> Attempt<'a, S> {
         }
     }
 
-    /// Waits for the stream to stand. An old server may show nothing before its first response: if it does not refuse, the
-    /// link counts as made.
+    /// Waits for the stream to stand. An old server may show nothing before its first response: if it does not refuse,
+    /// the link counts as made.
     async fn opened<T>(
         &mut self,
         stream: impl Future<Output = Result<T, Status>>,
@@ -112,7 +112,7 @@ impl<'a, S: Sink> Attempt<'a, S> {
         let message = if self.speaks {
             timeout(self.config.silence, stream.message())
                 .await
-                .map_err(|_| format!("silent for {} s", self.config.silence.as_secs()))?
+                .map_err(|_| format!("silent for {:?}", self.config.silence))?
         } else {
             stream.message().await
         };

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! A state machine: requests, the head and the time go in, [`Step`]s come out. An answer is credited by its nonce,
-//! whichever stream it arrives on, since the original client answers on its newest stream alone. What a client has refused
-//! is remembered for the client, not for the stream. No clock, no task and no socket in here.
+//! whichever stream it arrives on, since the original client answers on its newest stream alone. What a client has
+//! refused is remembered for the client, not for the stream. No clock, no task and no socket in here.
 
 mod compose;
 mod session;
@@ -52,6 +52,8 @@ pub(super) struct Connection {
 /// One client on this connection.
 #[derive(Debug)]
 struct Client {
+    /// How many of its streams are open.
+    streams: usize,
     refusals: Refusals,
     /// The newest answer was a NACK.
     refuses: bool,
@@ -67,6 +69,8 @@ pub(super) enum Heard {
         took: Duration,
         /// The client has now taken everything from the beginning.
         whole: bool,
+        /// It was a response of another stream, which may go on now.
+        others: bool,
     },
     /// A NACK of a response that ended at `to`.
     Nacked {
@@ -111,20 +115,18 @@ impl Connection {
     /// Supersedes the older streams of the same instance, if it has a name.
     pub(super) fn open(&mut self, id: StreamId, opening: &Opening, start: Position, now: Instant) {
         self.drop_lost_answers(now);
-        self.drop_idle_clients();
+        self.bound_clients();
         let awaited = if opening.instance.is_empty() {
             None
         } else {
             self.supersede(&opening.instance)
         };
         let settings = &self.settings;
-        self.clients
+        let client = self
+            .clients
             .entry(opening.instance.clone())
-            .or_insert_with(|| Client {
-                refusals: Refusals::new(settings),
-                refuses: false,
-                last_error: None,
-            });
+            .or_insert_with(|| Client::new(settings));
+        client.streams += 1;
         let mut session = Session::new(opening, start, now);
         session.awaited = awaited.map(|nonce| (nonce, now + settings.supersede_grace));
         self.sessions.insert(id, session);
@@ -132,13 +134,22 @@ impl Connection {
 
     /// The stream has ended. Its last response may still be answered on another one.
     pub(super) fn close(&mut self, id: StreamId, now: Instant) {
-        self.sessions.remove(&id);
         self.drop_lost_answers(now);
+        let Some(session) = self.sessions.remove(&id) else {
+            return;
+        };
+        if let Some(client) = self.clients.get_mut(&session.instance) {
+            client.streams -= 1;
+            if client.streams == 0 && client.refusals.is_empty() {
+                self.clients.remove(&session.instance);
+            }
+        }
     }
 
-    /// A later request on any stream of the connection.
+    /// A later request on a stream of the connection.
     pub(super) fn request(
         &mut self,
+        id: StreamId,
         request: &DiscoveryRequest,
         head: Head,
         now: Instant,
@@ -160,7 +171,7 @@ impl Connection {
             session.settle(&request.response_nonce);
         }
         match nack {
-            None => self.acked(&answered, head, now),
+            None => self.acked(id, &answered, now),
             Some(error) => {
                 let error = clean(&error.message, self.settings.error_text_bytes);
                 self.nacked(&answered, error, head, now)
@@ -196,7 +207,7 @@ impl Connection {
         })
     }
 
-    fn acked(&mut self, answered: &Outstanding, head: Head, now: Instant) -> Heard {
+    fn acked(&mut self, id: StreamId, answered: &Outstanding, now: Instant) -> Heard {
         let range = answered.range;
         let mut skips = false;
         if let Some(client) = self.clients.get_mut(&answered.instance) {
@@ -205,25 +216,22 @@ impl Connection {
             skips = client.refusals.skipped_entries() > 0;
         }
         let mut whole = false;
+        let mut others = answered.stream != id;
         if let Some(session) = self.sessions.get_mut(&answered.stream) {
             session.at = range.to;
             session.acked = range.to;
-            whole = session.from_the_beginning && !skips && range.to >= head.position;
+            others |= session.superseded;
+            whole = !skips && session.whole_at.is_some_and(|goal| range.to >= goal);
         }
         Heard::Acked {
             to: range.to,
             took: now.saturating_duration_since(answered.sent_at),
             whole,
+            others,
         }
     }
 
-    fn nacked(
-        &mut self,
-        answered: &Outstanding,
-        error: String,
-        head: Head,
-        now: Instant,
-    ) -> Heard {
+    fn nacked(&mut self, answered: &Outstanding, error: String, head: Head, now: Instant) -> Heard {
         let range = answered.range;
         let mut verdict = Verdict::Held;
         if let Some(client) = self.clients.get_mut(&answered.instance) {
@@ -263,18 +271,26 @@ impl Connection {
         });
     }
 
-    /// A connection that goes through many instance identifiers costs no more than its open streams.
-    fn drop_idle_clients(&mut self) {
-        let sessions = &self.sessions;
-        let full = self.clients.len() >= CLIENTS;
-        self.clients.retain(|instance, client| {
-            let keep = !full && !client.refusals.is_empty();
-            keep || sessions.values().any(|s| s.instance == *instance)
-        });
+    /// A connection that goes through many instance identifiers costs little more than its open streams.
+    fn bound_clients(&mut self) {
+        if self.clients.len() > self.sessions.len() + CLIENTS {
+            self.clients.retain(|_, client| client.streams > 0);
+        }
     }
 }
 
-/// So many clients that refused something are remembered on one connection.
+impl Client {
+    fn new(settings: &Settings) -> Self {
+        Self {
+            streams: 0,
+            refusals: Refusals::new(settings),
+            refuses: false,
+            last_error: None,
+        }
+    }
+}
+
+/// So many clients without a stream, which refused something, are remembered on one connection.
 const CLIENTS: usize = 1024;
 
 #[cfg(test)]

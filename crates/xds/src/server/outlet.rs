@@ -1,7 +1,7 @@
 //! The way of a response to the transport: a place for one, and an end that is never OK by accident.
 //!
-//! In tonic a response stream that just finishes means OK, and the original client never comes back after OK. So the end is
-//! said explicitly, and an [`Outlet`] that is dropped without a word ends its stream with `UNAVAILABLE`.
+//! In tonic a response stream that just finishes means OK, and the original client never comes back after OK. So the
+//! end is said explicitly, and an [`Outlet`] that is dropped without a word ends its stream with `UNAVAILABLE`.
 
 use std::{
     pin::Pin,
@@ -93,7 +93,9 @@ impl Drop for Outlet {
     fn drop(&mut self) {
         self.shared.change(|slot| {
             slot.ending.get_or_insert_with(|| {
-                Ending::Failed(Status::unavailable("the stream was given up, open it again"))
+                Ending::Failed(Status::unavailable(
+                    "the stream was given up, open it again",
+                ))
             });
         });
     }

@@ -57,6 +57,12 @@ impl Peer {
         }
     }
 
+    /// The address, for a log line.
+    pub(super) fn shown(&self) -> String {
+        self.address
+            .map_or_else(|| "-".to_owned(), |address| address.to_string())
+    }
+
     /// Whether `other`, which has the same key, is the same connection.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         match (&self.certificates, &other.certificates) {

@@ -33,8 +33,8 @@ use crate::Source;
 
 /// Builds the service, to be added to a tonic server, and the handle to its streams.
 ///
-/// The tonic server should ping idle connections (`http2_keepalive_interval`): the original client notices a dead path by
-/// itself only after minutes, and its streams stay open as long.
+/// The tonic server should ping idle connections (`http2_keepalive_interval`): the original client notices a dead path
+/// by itself only after minutes, and its streams stay open as long.
 pub fn service<S: Source>(
     source: Arc<S>,
     settings: Settings,
@@ -89,8 +89,8 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Ends every stream with `UNAVAILABLE` and refuses new ones, from the call on. The future is done when the last stream
-    /// has ended; only then should the tonic server be stopped, so that the clients learn of it.
+    /// Ends every stream with `UNAVAILABLE` and refuses new ones, from the call on. The future is done when the last
+    /// stream has ended; only then should the tonic server be stopped, so that the clients learn of it.
     pub fn drain(&self) -> impl Future<Output = ()> + Send + use<> {
         self.drain.cancel();
         self.tasks.close();

@@ -39,7 +39,10 @@ async fn a_late_client_gets_everything_and_a_burst_is_one_response() {
     }
     peer.ack(&all).await;
     let burst = peer.take().await;
-    assert_eq!((burst.version_info.as_str(), burst.resources.len()), ("1003-t", 1000));
+    assert_eq!(
+        (burst.version_info.as_str(), burst.resources.len()),
+        ("1003-t", 1000)
+    );
 }
 
 #[tokio::test]

@@ -94,10 +94,7 @@ impl Bench {
         let response = self.sent(stream);
         assert_eq!(
             (response.version_info.as_str(), names(&response.resources)),
-            (
-                version,
-                resources.iter().map(|n| (*n).to_owned()).collect()
-            )
+            (version, resources.iter().map(|n| (*n).to_owned()).collect())
         );
         response
     }
@@ -116,9 +113,9 @@ impl Bench {
         self.request(on, &answer(response, Some("cannot decode")))
     }
 
-    pub(super) fn request(&mut self, _on: StreamId, request: &DiscoveryRequest) -> Heard {
+    pub(super) fn request(&mut self, on: StreamId, request: &DiscoveryRequest) -> Heard {
         let head = self.source.head_now();
-        self.connection.request(request, head, self.now)
+        self.connection.request(on, request, head, self.now)
     }
 
     pub(super) fn close_stream(&mut self, stream: StreamId) {

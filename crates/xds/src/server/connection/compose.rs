@@ -54,8 +54,14 @@ struct Load {
 enum Found {
     Load(Load),
     /// Nothing for this client up to here. `filtered`: there was something, for others.
-    Nothing { to: Position, filtered: bool },
-    TooLarge { at: Position, bytes: usize },
+    Nothing {
+        to: Position,
+        filtered: bool,
+    },
+    TooLarge {
+        at: Position,
+        bytes: usize,
+    },
 }
 
 impl Connection {
@@ -130,12 +136,16 @@ impl Connection {
         }
         let limits = Limits {
             chunk: settings.chunk_bytes,
-            response: settings
-                .max_response_bytes
-                .saturating_sub(ENVELOPE_BYTES),
+            response: settings.max_response_bytes.saturating_sub(ENVELOPE_BYTES),
         };
         let heartbeat = settings.heartbeat;
-        match look(session, &mut client.refusals, source, head.position, &limits) {
+        match look(
+            session,
+            &mut client.refusals,
+            source,
+            head.position,
+            &limits,
+        ) {
             Found::Load(load) => self.send(id, load, source, head, now),
             Found::Nothing { to, filtered } => {
                 let from = session.at;
@@ -143,8 +153,8 @@ impl Connection {
                 if filtered || session.must_speak(head, now, heartbeat) {
                     return self.send(id, Load::empty(from, to), source, head, now);
                 }
-                let idle = (session.audience == Audience::Rescind)
-                    .then(|| session.spoke_at + heartbeat);
+                let idle =
+                    (session.audience == Audience::Rescind).then(|| session.spoke_at + heartbeat);
                 Step::Wait(idle)
             }
             Found::TooLarge { at, bytes } => Step::TooLarge { at, bytes },
@@ -164,6 +174,9 @@ impl Connection {
         };
         let nonce = self.nonces.draw();
         session.waiting = Some(nonce.clone());
+        if !session.answered && session.acked == Position(0) {
+            session.whole_at = Some(head.position);
+        }
         session.answered = true;
         session.spoke_at = now;
         session.told_complete = head.complete;

@@ -18,11 +18,16 @@ use crate::{
 
 #[derive(Debug, Clone)]
 enum Op {
-    Push { app: bool, bad: bool },
+    Push {
+        app: bool,
+        bad: bool,
+    },
     Burst(usize),
     Complete,
     /// The server acts on the newest stream, or on the one before it.
-    Act { older: bool },
+    Act {
+        older: bool,
+    },
     /// The client takes the next response from the wire.
     Take,
     /// The client's oldest answer arrives, on the newest stream as with the original client.
@@ -172,7 +177,9 @@ impl World {
         };
         let names = names(&response.resources);
         if names.iter().any(|name| name.starts_with("bad")) {
-            self.client.answers.push_back(answer(&response, Some("bad")));
+            self.client
+                .answers
+                .push_back(answer(&response, Some("bad")));
         } else {
             self.client.holds.extend(names);
             self.client.version = response.version_info.clone();

@@ -14,7 +14,8 @@ pub(super) struct Session {
     pub(super) at: Position,
     /// The newest ACK, or where the client began.
     pub(super) acked: Position,
-    pub(super) from_the_beginning: bool,
+    /// For a client that began with nothing: where it holds the whole set, as it was at the first answer.
+    pub(super) whole_at: Option<Position>,
     /// The nonce of the outstanding response.
     pub(super) waiting: Option<String>,
     /// The first request has been answered.
@@ -47,7 +48,7 @@ impl Session {
             audience: opening.audience,
             at: start,
             acked: start,
-            from_the_beginning: start == Position(0),
+            whole_at: None,
             waiting: None,
             answered: false,
             spoke_at: now,

@@ -140,3 +140,19 @@ async fn a_missing_ack_makes_a_client_stale_and_then_ends_its_stream() {
     assert_eq!(status.code(), Code::Unavailable);
     assert!((120..=121).contains(&start.elapsed().as_secs()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_ack_on_another_stream_lets_the_first_one_go_on_at_once() {
+    let (source, server) = on_pipes(FakeSource::with(1));
+    let channel = server.connect().await;
+    let start = Instant::now();
+    let mut one = Peer::open(&channel, classic("", "")).await;
+    let due = one.next().await;
+    let mut two = Peer::open(&channel, classic("", "")).await;
+    two.take().await;
+    source.push("x");
+    two.take().await;
+    two.ack(&due).await;
+    assert_eq!(names(&one.next().await.resources), ["x"]);
+    assert_eq!(start.elapsed(), Duration::ZERO);
+}

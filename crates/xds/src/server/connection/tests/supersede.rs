@@ -84,5 +84,14 @@ fn many_instances_on_one_connection_cost_no_more_than_their_streams() {
         let stream = bench.classic(&n.to_string(), "");
         bench.close_stream(stream);
     }
-    assert!(bench.connection.clients.len() <= 2);
+    assert!(bench.connection.clients.is_empty());
+
+    bench.source.push("bad");
+    for n in 0..2 * CLIENTS {
+        let stream = bench.classic(&n.to_string(), "");
+        let response = bench.sent(stream);
+        bench.nack(stream, &response);
+        bench.close_stream(stream);
+    }
+    assert!(bench.connection.clients.len() <= CLIENTS + 1);
 }
