@@ -1,0 +1,107 @@
+//! The gRPC server: checks, and `grpc.health.v1` for who probes it.
+
+use std::{net::SocketAddr, time::Duration};
+
+use rescind_proto::envoy::service::auth::v3::authorization_server::AuthorizationServer;
+use rescind_runtime::tls::TlsListener;
+use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tonic::{server::NamedService as _, transport::Server};
+use tonic_health::{
+    ServingStatus,
+    pb::health_server::HealthServer,
+    server::{HealthReporter, HealthService},
+};
+use tracing::debug;
+
+use crate::{check::Checks, config::AuthService};
+
+/// How long connections may take to end once the drain has begun: a check takes a millisecond, a health watch for ever.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Envoy keeps its connections; one whose other end is gone without a word is found by these.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Checks in flight on one connection. One takes some 20 microseconds, so more would only wait.
+const MAX_STREAMS: u32 = 1024;
+
+/// An ext_authz server whose port is bound.
+#[derive(Debug)]
+pub(super) struct CheckServer {
+    checks: AuthorizationServer<Checks>,
+    max_header_limit: u32,
+    listener: TlsListener,
+    ready: watch::Receiver<bool>,
+}
+
+impl CheckServer {
+    pub(super) fn new(
+        checks: Checks,
+        config: &AuthService,
+        listener: TlsListener,
+        ready: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            checks: AuthorizationServer::new(checks)
+                .max_decoding_message_size(config.max_message_size),
+            max_header_limit: config.max_header_limit,
+            listener,
+            ready,
+        }
+    }
+
+    pub(super) fn local_addr(&self) -> SocketAddr {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `cancel`; checks in flight are finished.
+    pub(super) async fn serve(
+        mut self,
+        cancel: CancellationToken,
+    ) -> Result<(), tonic::transport::Error> {
+        let reporter = HealthReporter::new();
+        let ready = *self.ready.borrow_and_update();
+        report(&reporter, ready).await;
+        let health = HealthServer::new(HealthService::from_health_reporter(reporter.clone()));
+        let _reporting = AbortOnDropHandle::new(tokio::spawn(follow(reporter, self.ready)));
+        let server = Server::builder()
+            .http2_keepalive_interval(Some(PING_INTERVAL))
+            .http2_keepalive_timeout(Some(PING_TIMEOUT))
+            .http2_max_header_list_size(self.max_header_limit)
+            .max_concurrent_streams(MAX_STREAMS)
+            .add_service(health)
+            .add_service(self.checks)
+            .serve_with_incoming_shutdown(self.listener, cancel.clone().cancelled_owned());
+        let too_long = async {
+            cancel.cancelled().await;
+            tokio::time::sleep(GRACE).await;
+        };
+        tokio::select! {
+            served = server => served,
+            () = too_long => {
+                debug!("Connections that did not end in time were closed");
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Reports readiness as it changes.
+async fn follow(reporter: HealthReporter, mut ready: watch::Receiver<bool>) {
+    while ready.changed().await.is_ok() {
+        let serving = *ready.borrow_and_update();
+        report(&reporter, serving).await;
+    }
+}
+
+/// For the server as a whole and for its one service.
+async fn report(reporter: &HealthReporter, ready: bool) {
+    let status = match ready {
+        true => ServingStatus::Serving,
+        false => ServingStatus::NotServing,
+    };
+    for service in ["", AuthorizationServer::<Checks>::NAME] {
+        reporter.set_service_status(service, status).await;
+    }
+}

@@ -1,0 +1,203 @@
+//! What no single type can rule out. Each finding names the key, what is wrong with it, and what would be right.
+
+use std::collections::HashMap;
+
+use rescind_runtime::config::Problems;
+use rustls_pki_types::ServerName;
+
+use super::{Config, Role, Security, TokenService, Xds, xds};
+
+/// Adapters send up to 3.5 MiB; the original's own limit is the least that is sure to be enough.
+const LEAST_XDS_MESSAGE: usize = 4 * 1024 * 1024;
+
+/// A request with all that Envoy lets through (60 KiB of headers) must fit.
+const LEAST_CHECK: usize = 128 * 1024;
+
+pub(super) fn check(config: &Config, problems: &mut Problems) {
+    listeners(config, problems);
+    names(&config.enforcer.security, problems);
+    token_services(&config.enforcer.security, problems);
+    adapters(&config.xds, problems);
+}
+
+fn listeners(config: &Config, problems: &mut Problems) {
+    let (checks, admin) = (&config.enforcer.auth_service, &config.enforcer.rest_server);
+    if admin.enabled && checks.port == admin.port {
+        problems.add(
+            "enforcer.restServer.port",
+            format!(
+                "{} is the port of enforcer.authService too, expected another",
+                admin.port
+            ),
+        );
+    }
+    if checks.max_message_size < LEAST_CHECK {
+        problems.add(
+            "enforcer.authService.maxMessageSize",
+            format!(
+                "expected at least {LEAST_CHECK} bytes, found {}",
+                checks.max_message_size
+            ),
+        );
+    }
+    if checks.max_header_limit < 1024 {
+        problems.add(
+            "enforcer.authService.maxHeaderLimit",
+            format!(
+                "expected at least 1024 bytes, found {}",
+                checks.max_header_limit
+            ),
+        );
+    }
+    for (key, host) in [
+        ("enforcer.authService.host", &checks.host),
+        ("enforcer.restServer.host", &admin.host),
+    ] {
+        if host.trim().is_empty() {
+            problems.add(
+                key,
+                "expected an address such as \"0.0.0.0\" or \"127.0.0.1\"",
+            );
+        }
+    }
+}
+
+fn names(security: &Security, problems: &mut Problems) {
+    let headers = [
+        (
+            "enforcer.security.authHeader.authorizationHeader",
+            &security.auth_header.authorization_header,
+        ),
+        (
+            "enforcer.security.authHeader.testConsoleHeaderName",
+            &security.auth_header.test_console_header_name,
+        ),
+        ("enforcer.security.apiKey.header", &security.api_key.header),
+    ];
+    let mut taken: HashMap<String, &str> = HashMap::new();
+    for (key, header) in headers {
+        let bearer = key.ends_with("authorizationHeader");
+        if header.is_empty() && !bearer {
+            continue;
+        }
+        if !is_header_name(header) {
+            problems.add(
+                key,
+                format!("expected the name of an HTTP header, found {header:?}"),
+            );
+        } else if let Some(other) = taken.insert(header.to_ascii_lowercase(), key) {
+            problems.add(
+                key,
+                format!("{header:?} is {other} too, expected another name"),
+            );
+        }
+    }
+}
+
+/// RFC 9110 section 5.6.2: a token.
+fn is_header_name(name: &str) -> bool {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(token)
+}
+
+fn token_services(security: &Security, problems: &mut Problems) {
+    let mut taken: HashMap<(u8, &str), usize> = HashMap::new();
+    for (at, service) in security.token_service.iter().enumerate() {
+        let key = format!("enforcer.security.tokenService[{at}]");
+        token_service(&key, service, problems);
+        let identity = match service.role() {
+            Role::Issuer => (0, service.issuer.as_str()),
+            Role::ApiKey => (1, ""),
+            Role::InternalKey => (2, ""),
+        };
+        if let Some(first) = taken.insert(identity, at) {
+            let what = match service.role() {
+                Role::Issuer => format!("{key}.issuer"),
+                Role::ApiKey | Role::InternalKey => format!("{key}.name"),
+            };
+            problems.add(
+                what,
+                format!("the same as in enforcer.security.tokenService[{first}], expected one table for each"),
+            );
+        }
+    }
+}
+
+fn token_service(key: &str, service: &TokenService, problems: &mut Problems) {
+    let issuer = service.role() == Role::Issuer;
+    if issuer && service.issuer.is_empty() {
+        problems.add(
+            format!("{key}.issuer"),
+            "missing, expected the `iss` that the tokens of this service carry",
+        );
+    }
+    let has_certificate =
+        !service.certificate_file_path.is_empty() || !service.certificate_alias.is_empty();
+    if !has_certificate && service.jwks_url.is_empty() {
+        problems.add(
+            key,
+            "has no key, expected jwksURL, certificateFilePath or certificateAlias",
+        );
+    }
+    if !issuer && !has_certificate && !service.jwks_url.is_empty() {
+        problems.add(
+            format!("{key}.certificateFilePath"),
+            "missing, expected a certificate: a JWK Set is not used for keys of API Manager",
+        );
+    }
+    if !service.jwks_url.is_empty() && !is_jwks_url(&service.jwks_url) {
+        problems.add(
+            format!("{key}.jwksURL"),
+            format!(
+                "expected https://.., http://.. or file:///.., found {:?}",
+                service.jwks_url
+            ),
+        );
+    }
+}
+
+fn is_jwks_url(url: &str) -> bool {
+    reqwest::Url::parse(url).is_ok_and(|url| match url.scheme() {
+        "https" | "http" => url.has_host() && url.username().is_empty() && url.password().is_none(),
+        "file" => url.to_file_path().is_ok(),
+        _ => false,
+    })
+}
+
+fn adapters(config: &Xds, problems: &mut Problems) {
+    if config.adapters.is_empty() {
+        problems.add(
+            "xds.adapters",
+            "expected at least one adapter, such as \"adapter:18000\"",
+        );
+    }
+    for (at, adapter) in config.adapters.iter().enumerate() {
+        if xds::split(adapter).is_none() {
+            problems.add(
+                format!("xds.adapters[{at}]"),
+                format!("expected host or host:port, found {adapter:?}"),
+            );
+        }
+    }
+    if ServerName::try_from(config.server_name.as_str()).is_err() {
+        problems.add(
+            "xds.serverName",
+            format!(
+                "expected the name in the adapters' certificates, found {:?}",
+                config.server_name
+            ),
+        );
+    }
+    if config.max_message_size < LEAST_XDS_MESSAGE {
+        problems.add(
+            "xds.maxMessageSize",
+            format!(
+                "expected at least {LEAST_XDS_MESSAGE} bytes, found {}",
+                config.max_message_size
+            ),
+        );
+    }
+    if config.retry_period == 0 {
+        problems.add("xds.retryPeriod", "expected at least 1 second, found 0");
+    }
+}

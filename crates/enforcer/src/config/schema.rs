@@ -1,0 +1,39 @@
+//! Variables with names of their own, and keys of Choreo Connect that mean nothing here.
+
+use rescind_runtime::config::Schema;
+
+/// What the loader is told beside the types.
+pub const SCHEMA: Schema = Schema {
+    variables: &[
+        ("ADAPTER_HOST", "xds.adapters"),
+        ("ADAPTER_XDS_PORT", "xds.port"),
+        ("ADAPTER_HOST_NAME", "xds.serverName"),
+        ("XDS_MAX_MSG_SIZE", "xds.maxMessageSize"),
+        ("XDS_RETRY_PERIOD", "xds.retryPeriod"),
+        ("ENFORCER_PUBLIC_CERT_PATH", "enforcer.keystore.certPath"),
+        ("ENFORCER_PRIVATE_KEY_PATH", "enforcer.keystore.keyPath"),
+        ("TRUSTED_CA_CERTS_PATH", "enforcer.truststore.location"),
+    ],
+    unused: &[
+        "adapter",
+        "analytics",
+        "controlPlane",
+        "globalAdapter",
+        "router",
+        "tracing",
+        "enforcer.authService.keepAliveTime",
+        "enforcer.authService.threadPool",
+        "enforcer.cache",
+        "enforcer.filters",
+        "enforcer.jwtGenerator",
+        "enforcer.jwtIssuer",
+        "enforcer.management",
+        "enforcer.metrics",
+        "enforcer.security.mutualSSL",
+        "enforcer.security.tokenService.claimMapping",
+        "enforcer.security.tokenService.consumerKeyClaim",
+        "enforcer.security.tokenService.validateSubscription",
+        "enforcer.throttling",
+    ],
+    ..Schema::EMPTY
+};

@@ -1,0 +1,160 @@
+//! The keys that credentials are verified with: fetched from where token services keep them, and fetched again.
+//!
+//! Certificates are read when the process starts, so that a wrong path is found at once; JWK Sets are fetched for ever, with
+//! backoff. Each is read again every five minutes, and sooner when a token names a key that is not known. What was loaded
+//! last stays in force until something better comes. One task for each source; all write through `store`.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use arc_swap::{ArcSwap, Guard};
+use rescind_authz::KeySet;
+use rescind_runtime::{exit::UsageError, health::Health, tls::Trust};
+use tokio::{
+    sync::Notify,
+    task::JoinSet,
+    time::{Instant, sleep, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{config::Security, metrics::Metrics};
+
+mod source;
+mod store;
+
+use source::Source;
+use store::Store;
+
+/// How often keys that are in force are read again.
+const REFRESH: Duration = Duration::from_secs(300);
+
+/// Tokens with unknown keys ask for a reading at most this often: anybody can send them.
+const LEAST_BETWEEN: Duration = Duration::from_secs(10);
+
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+const LAST_BACKOFF: Duration = Duration::from_secs(60);
+
+/// The keys in force: a handle, cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    current: Arc<ArcSwap<KeySet>>,
+    wanted: Arc<[Notify]>,
+}
+
+/// Keeps [`Keys`] fresh. Runs as one task of the process.
+#[derive(Debug)]
+pub struct KeyLoader {
+    sources: Vec<Source>,
+    store: Arc<Store>,
+    keys: Keys,
+}
+
+impl Keys {
+    /// Keys that never change.
+    pub fn fixed(keys: KeySet) -> Self {
+        Self {
+            current: Arc::new(ArcSwap::from_pointee(keys)),
+            wanted: Arc::default(),
+        }
+    }
+
+    /// Keys that never change, and what [`Keys::wanted`] wakes.
+    #[cfg(test)]
+    pub(crate) fn watched(keys: KeySet) -> (Self, Arc<[Notify]>) {
+        let wanted: Arc<[Notify]> = Arc::new([Notify::new()]);
+        let keys = Self {
+            wanted: wanted.clone(),
+            ..Self::fixed(keys)
+        };
+        (keys, wanted)
+    }
+
+    /// The keys at this moment.
+    pub fn load(&self) -> Guard<Arc<KeySet>> {
+        self.current.load()
+    }
+
+    /// A token named a key that is not known: it may be new. Costs nothing to call often.
+    pub fn wanted(&self) {
+        for source in self.wanted.iter() {
+            source.notify_one();
+        }
+    }
+}
+
+impl KeyLoader {
+    /// Reads the certificates of all token services and prepares the fetching of their JWK Sets, for which `trust` says
+    /// which servers are believed. A certificate without a file is looked for in `trust_store`.
+    ///
+    /// `health` has the condition `keys` until each source has been tried once, and is degraded while one fails.
+    pub fn new(
+        security: &Security,
+        trust_store: &Path,
+        trust: &Trust,
+        health: &Health,
+        metrics: &Metrics,
+    ) -> anyhow::Result<(Keys, Self)> {
+        let sources = source::of(security, trust_store, trust)?;
+        let keys = Keys {
+            current: Arc::default(),
+            wanted: sources.iter().map(|_| Notify::new()).collect(),
+        };
+        let store = Store::new(security, &sources, keys.current.clone(), health, metrics);
+        for (at, source) in sources.iter().enumerate() {
+            if let Some(read) = source.read_at_start() {
+                let loaded = read
+                    .with_context(|| format!("cannot load the keys of token service {source}"))
+                    .map_err(|error| UsageError(format!("{error:#}")))?;
+                store.loaded(at, source, loaded);
+            }
+        }
+        let loader = Self {
+            sources,
+            store: Arc::new(store),
+            keys: keys.clone(),
+        };
+        Ok((keys, loader))
+    }
+
+    /// Loads and loads again, until `cancel`.
+    pub async fn run(self, cancel: CancellationToken) {
+        let mut tasks = JoinSet::new();
+        for (at, source) in self.sources.into_iter().enumerate() {
+            let (store, wanted) = (self.store.clone(), self.keys.wanted.clone());
+            tasks.spawn(async move { keep(at, &source, &store, &wanted[at]).await });
+        }
+        tokio::select! {
+            () = cancel.cancelled() => {}
+            // A source's task never ends; only a panic gets here, and must not go unseen.
+            Some(Err(error)) = tasks.join_next() => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+}
+
+/// Keeps one source fresh, for ever.
+async fn keep(at: usize, source: &Source, store: &Store, wanted: &Notify) {
+    let mut backoff = FIRST_BACKOFF;
+    loop {
+        let began = Instant::now();
+        let wait = match source.load().await {
+            Ok(loaded) => {
+                store.loaded(at, source, loaded);
+                backoff = FIRST_BACKOFF;
+                REFRESH
+            }
+            Err(error) => {
+                store.failed(at, source, &error);
+                let wait = backoff.mul_f64(rand::random_range(0.5..=1.0));
+                backoff = LAST_BACKOFF.min(backoff * 2);
+                wait
+            }
+        };
+        tokio::select! {
+            () = sleep(wait) => {}
+            () = async { wanted.notified().await; sleep_until(began + LEAST_BETWEEN).await } => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

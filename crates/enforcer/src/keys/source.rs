@@ -1,0 +1,220 @@
+//! One place that keys come from: a certificate's file, a JWK Set's file, or a JWK Set's URL.
+
+use std::{
+    error::Error as _,
+    fmt, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use reqwest::{Client, StatusCode, Url, header::ACCEPT, redirect::Policy};
+use rescind_authz::{Jwks, KeyError, VerificationKey};
+use rescind_runtime::{
+    exit::UsageError,
+    tls::{Trust, client_config},
+};
+use thiserror::Error;
+use tracing::warn;
+
+use crate::config::{Role, Security, TokenService};
+
+/// The longest document that is read.
+const MAX_BYTES: usize = 1024 * 1024;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where one kind of keys of one token service is kept. Prints as the service's name and the place.
+#[derive(Debug)]
+pub(super) struct Source {
+    /// The token service's place in the configuration.
+    pub(super) service: usize,
+    name: String,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    Certificate(PathBuf),
+    File(PathBuf),
+    Url(Url, Client),
+}
+
+/// What was loaded.
+#[derive(Debug)]
+pub(super) enum Loaded {
+    Jwks(Jwks),
+    Certificate(VerificationKey),
+}
+
+/// Why nothing was.
+#[derive(Debug, Error)]
+pub(super) enum LoadError {
+    #[error("cannot read the file")]
+    File(#[source] io::Error),
+    #[error("no answer: {0}")]
+    Http(String),
+    #[error("answered {0}, expected 200 OK")]
+    Status(StatusCode),
+    #[error("longer than {MAX_BYTES} bytes")]
+    TooLong,
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error("no key in the JWK Set can be used ({0} skipped)")]
+    NoKey(usize),
+}
+
+/// The sources of all token services.
+pub(super) fn of(
+    security: &Security,
+    trust_store: &Path,
+    trust: &Trust,
+) -> anyhow::Result<Vec<Source>> {
+    let mut sources = Vec::new();
+    for (at, service) in security.token_service.iter().enumerate() {
+        let source = |place| Source {
+            service: at,
+            name: service.name.clone(),
+            place,
+        };
+        if let Some(path) = certificate(service, trust_store)? {
+            sources.push(source(Place::Certificate(path)));
+        }
+        if service.role() == Role::Issuer && !service.jwks_url.is_empty() {
+            sources.push(source(jwks(&service.jwks_url, trust)?));
+        }
+    }
+    Ok(sources)
+}
+
+/// The certificate's file: the one named, else the one that the alias names in the trust store's folder. Where there is a
+/// JWK Set the alias alone names nothing: configurations carry it by habit.
+fn certificate(service: &TokenService, trust_store: &Path) -> anyhow::Result<Option<PathBuf>> {
+    if !service.certificate_file_path.is_empty() {
+        return Ok(Some(PathBuf::from(&service.certificate_file_path)));
+    }
+    let alias = &service.certificate_alias;
+    let has_jwks = service.role() == Role::Issuer && !service.jwks_url.is_empty();
+    if alias.is_empty() || has_jwks {
+        return Ok(None);
+    }
+    let found = ["pem", "crt"]
+        .map(|extension| trust_store.join(format!("{alias}.{extension}")))
+        .into_iter()
+        .find(|path| path.is_file());
+    match found {
+        Some(path) => Ok(Some(path)),
+        None => Err(UsageError(format!(
+            "token service {}: certificateAlias \"{alias}\" names neither {alias}.pem nor {alias}.crt in {}; \
+             certificateFilePath names a file",
+            service.name,
+            trust_store.display()
+        ))
+        .into()),
+    }
+}
+
+fn jwks(text: &str, trust: &Trust) -> anyhow::Result<Place> {
+    let url = Url::parse(text).with_context(|| format!("{text} is no URL"))?;
+    if let ("file", Ok(path)) = (url.scheme(), url.to_file_path()) {
+        return Ok(Place::File(path));
+    }
+    if url.scheme() == "http" {
+        warn!(%url, "Keys come over plain HTTP: who sits between can sign any token");
+    }
+    let tls = client_config(trust, None, &["http/1.1"])?;
+    let client = Client::builder()
+        .tls_backend_preconfigured(rustls::ClientConfig::clone(&tls))
+        .https_only(url.scheme() == "https")
+        .redirect(Policy::limited(3))
+        .no_proxy()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(TIMEOUT)
+        .build()
+        .context("cannot prepare the HTTP client for JWK Sets")?;
+    Ok(Place::Url(url, client))
+}
+
+impl Source {
+    /// Reads what must be there when the process starts.
+    pub(super) fn read_at_start(&self) -> Option<Result<Loaded, LoadError>> {
+        match &self.place {
+            Place::Certificate(path) => Some(read(path).and_then(of_certificate)),
+            Place::File(_) | Place::Url(..) => None,
+        }
+    }
+
+    /// Reads or fetches.
+    pub(super) async fn load(&self) -> Result<Loaded, LoadError> {
+        match &self.place {
+            Place::Certificate(path) => read(path).and_then(of_certificate),
+            Place::File(path) => read(path).and_then(of_jwks),
+            Place::Url(url, client) => fetch(client, url).await.and_then(of_jwks),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = &self.name;
+        match &self.place {
+            Place::Certificate(path) | Place::File(path) => {
+                write!(f, "{name} ({})", path.display())
+            }
+            Place::Url(url, _) => write!(f, "{name} ({url})"),
+        }
+    }
+}
+
+/// A few kilobytes from a local file: not worth a thread.
+fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
+    let length = std::fs::metadata(path).map_err(LoadError::File)?.len();
+    if length > MAX_BYTES as u64 {
+        return Err(LoadError::TooLong);
+    }
+    std::fs::read(path).map_err(LoadError::File)
+}
+
+fn of_certificate(pem: Vec<u8>) -> Result<Loaded, LoadError> {
+    Ok(Loaded::Certificate(VerificationKey::from_pem(&pem)?))
+}
+
+fn of_jwks(json: Vec<u8>) -> Result<Loaded, LoadError> {
+    let jwks = Jwks::parse(&json)?;
+    if jwks.is_empty() {
+        return Err(LoadError::NoKey(jwks.skipped()));
+    }
+    Ok(Loaded::Jwks(jwks))
+}
+
+async fn fetch(client: &Client, url: &Url) -> Result<Vec<u8>, LoadError> {
+    let request = client.get(url.clone()).header(ACCEPT, "application/json");
+    let mut response = request.send().await.map_err(http)?;
+    if response.status() != StatusCode::OK {
+        return Err(LoadError::Status(response.status()));
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(http)? {
+        if body.len() + chunk.len() > MAX_BYTES {
+            return Err(LoadError::TooLong);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// The innermost cause says what is wrong; the others say that something is.
+fn http(error: reqwest::Error) -> LoadError {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let inner = error.to_string();
+        if !text.contains(&inner) {
+            text = format!("{text}: {inner}");
+        }
+        cause = error.source();
+    }
+    LoadError::Http(text)
+}
