@@ -132,7 +132,9 @@ async fn wrong_password(broker: &Broker) {
     // An enforcer would wait for a list, and the list waits for the subscription.
     let world = World::start_with(broker, |builder| {
         let parts = [Part::Standin, Part::Adapter];
-        builder.config(Part::Adapter, hub_config(&wrong)).only(&parts)
+        builder
+            .config(Part::Adapter, hub_config(&wrong))
+            .only(&parts)
     })
     .await;
     let ask = async || world.log(Part::Adapter);
