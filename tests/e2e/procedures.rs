@@ -22,6 +22,10 @@ pub(crate) fn add(suite: &mut Suite) {
     );
     suite.shared("a_revoked_api_key_is_refused_in_header_and_query", api_key);
     suite.shared(
+        "a_query_reaches_the_api_as_it_was_sent_but_for_its_api_key",
+        queries,
+    );
+    suite.shared(
         "a_second_token_of_the_same_application_still_passes",
         second_token,
     );
@@ -104,6 +108,36 @@ async fn api_key(world: &World) {
     assert_eq!((refused.status, refused.body.as_str()), (401, REVOKED_KEY));
     let refused = gateway.request(Method::GET, &query, &[], None).await;
     assert_eq!((refused.status, refused.body.as_str()), (401, REVOKED_KEY));
+}
+
+async fn queries(world: &World) {
+    let bearer = format!("Bearer {}", world.control_plane().token().await);
+    let key = world.control_plane().api_key().await;
+    let encoded_key = key.replace('=', "%3D");
+    for query in [
+        "a=%26&b=%3D",
+        "u=http%3A%2F%2Fx%3Fa%3D1%26b%3D2",
+        "q=a%23b&b=%20x",
+        "q=a%2Bb+c",
+        "a=1&&y&q=%E2%82%AC",
+    ] {
+        for (sent, headers) in [
+            (
+                format!("?{query}"),
+                &[("authorization", bearer.as_str())][..],
+            ),
+            (format!("?apikey={encoded_key}&{query}"), &[][..]),
+            (format!("?{query}&%61pikey={encoded_key}"), &[][..]),
+        ] {
+            let answer = world
+                .gateway()
+                .request(Method::GET, &sent, headers, None)
+                .await;
+            assert_eq!(answer.status, 200, "{query}");
+            let echoed: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+            assert_eq!(echoed["query"], query);
+        }
+    }
 }
 
 async fn second_token(world: &World) {

@@ -158,7 +158,9 @@ async fn dead_broker() {
     })
     .await;
 
-    // And what is published from now on is heard at once.
+    // And what is published from now on is heard at once, when the control plane has found its broker again too.
+    let ask = async || world.standin_page("/readyz").await;
+    eventually(Duration::from_secs(30), ask, |page| page == "ready\n").await;
     let ask = async || {
         world
             .log(Part::Adapter)

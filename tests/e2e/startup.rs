@@ -147,6 +147,8 @@ async fn wrong_password(broker: &Broker) {
         "the password is not printed: {log}"
     );
 
+    assert!(!log.contains("lapin"), "one line for each attempt: {log}");
+
     // Degraded, and said so, but in service: a gateway with an older set is better served than one without an adapter.
     let answer = world.admin("ADAPTER_ADMIN_URL", "/readyz").await;
     assert_eq!(answer.0, 200, "{}", answer.1);

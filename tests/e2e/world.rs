@@ -188,6 +188,13 @@ impl World {
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
+    /// A page of the stand-in.
+    pub(crate) async fn standin_page(&self, page: &str) -> String {
+        let url = self.var("TOKEN_URL").replace("/oauth2/token", page);
+        let answer = self.stack.client().get(url).send().await.unwrap();
+        answer.text().await.unwrap()
+    }
+
     /// Ends a part; it stays down.
     pub(crate) async fn end(&self, part: Part) {
         self.stack.part(part).stop().await;
