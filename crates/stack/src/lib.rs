@@ -46,7 +46,7 @@ pub use parts::Part;
 pub use ports::Ports;
 pub use process::ProcessId;
 pub use reset::reset;
-pub use run::run;
+pub use run::{install, run};
 pub use stack::{PartHandle, Stack, StackBuilder};
 pub use upstream::serve as serve_upstream;
 pub use warden::watch as watch_as_warden;

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use rescind_stack::{Ports, Stack, StackBuilder, Terminal, World};
+use rescind_stack::{Ports, Stack, Terminal, World};
 
 /// Runs a whole Rescind on this machine: broker, control plane stand-in, adapter, enforcer, Envoy, and an API behind.
 #[derive(Debug, Parser)]
@@ -83,17 +83,13 @@ async fn start(arguments: Arguments, world: World) -> Result<()> {
             rescind_stack::demo(plan.port_offset(port_offset), terminal).await
         }
         Command::Reset => rescind_stack::reset(&arguments.state, terminal).await,
-        Command::Provision => provision(&plan, terminal).await,
+        Command::Provision => rescind_stack::install(&plan, terminal).await,
         Command::Upstream { port } => rescind_stack::serve_upstream(port).await,
         Command::Warden { env } => {
             rescind_stack::watch_as_warden(io::stdin().lock(), &env).await;
             Ok(())
         }
     }
-}
-
-async fn provision(plan: &StackBuilder, terminal: Terminal) -> Result<()> {
-    plan.provision(&|line| terminal.say(line)).await
 }
 
 /// A variable that is set to nothing is as good as none.

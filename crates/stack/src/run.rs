@@ -1,6 +1,7 @@
 //! `make run`: a whole stack until a signal comes.
 
 use anyhow::{Result, bail};
+use futures_util::FutureExt as _;
 
 use crate::{
     lock,
@@ -28,6 +29,16 @@ pub async fn run(plan: StackBuilder, terminal: Terminal) -> Result<()> {
     }
     take_down(stack, terminal, &mut signals).await;
     Ok(())
+}
+
+/// Installs what is missing, and no more. A signal is heard when the package manager has come to its end.
+pub async fn install(plan: &StackBuilder, terminal: Terminal) -> Result<()> {
+    let mut signals = Signals::catch()?;
+    plan.provision(&|line| terminal.say(line)).await?;
+    match signals.any().now_or_never() {
+        Some(signal) => bail!("{signal} came meanwhile"),
+        None => Ok(()),
+    }
 }
 
 /// Starts a stack. None where a signal came first.

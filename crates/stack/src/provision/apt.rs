@@ -87,6 +87,9 @@ fn last_lines(text: &str, count: usize) -> String {
     lines[lines.len().saturating_sub(count)..].join("; ")
 }
 
+/// No service is started. The comment tells a later run whose this is.
+const NO_SERVICES: &str = "#!/bin/sh\n# rescind-stack: while packages are installed\nexit 101\n";
+
 /// While it lives, the system's policy is to start no service. What was there before comes back.
 struct NoServices {
     policy: PathBuf,
@@ -99,12 +102,14 @@ impl NoServices {
             policy: policy.to_owned(),
             aside: policy.with_extension("d.before-rescind"),
         };
-        // One that stands aside already is the true one: an earlier run was killed before it could put it back.
-        if policy.exists() && !guard.aside.exists() {
+        // An earlier run may have been killed before it could clean up: then one that stands aside is the true one, and one
+        // of our own is nobody's.
+        let is_ours = fs::read(policy).is_ok_and(|text| text == NO_SERVICES.as_bytes());
+        if policy.exists() && !is_ours && !guard.aside.exists() {
             fs::rename(policy, &guard.aside)
                 .with_context(|| format!("cannot put {} aside", policy.display()))?;
         }
-        fs::write(policy, "#!/bin/sh\nexit 101\n")
+        fs::write(policy, NO_SERVICES)
             .and_then(|()| fs::set_permissions(policy, fs::Permissions::from_mode(0o755)))
             .with_context(|| format!("cannot write {}", policy.display()))?;
         Ok(guard)
@@ -151,5 +156,14 @@ mod tests {
         std::mem::forget(NoServices::impose(&policy).unwrap());
         drop(NoServices::impose(&policy).unwrap());
         assert_eq!(fs::read_to_string(&policy).unwrap(), "mine");
+    }
+
+    #[test]
+    fn our_own_policy_of_a_run_that_was_killed_does_not_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let policy = folder.path().join("policy-rc.d");
+        std::mem::forget(NoServices::impose(&policy).unwrap());
+        drop(NoServices::impose(&policy).unwrap());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }
