@@ -130,7 +130,7 @@ impl CatchupTask {
         let wait = match error {
             CatchupError::Unauthorized(_) => {
                 self.metrics.catchup(Outcome::unauthorized);
-                error!("Error occurred when retrieving revoked tokens from control plane: {error}");
+                error!("Error occurred when retrieving revoked token from control plane: {error}");
                 self.timing.unauthorized_retry
             }
             _ => {

@@ -1,13 +1,11 @@
-//! The command line: from arguments to an exit code.
+//! The adapter as a process.
 
-use std::{io::Write as _, process::ExitCode};
+use std::{path::Path, process::ExitCode};
 
-use anyhow::Context as _;
-use clap::Parser;
 use rescind_runtime::{
-    cli::CommonArgs,
-    config::{Loaded, ProcessEnvironment, load},
-    exit, telemetry, tls,
+    cli::Part,
+    config::{ConfigError, Loaded, ProcessEnvironment, load},
+    telemetry::LogConfig,
 };
 
 use crate::{
@@ -16,57 +14,28 @@ use crate::{
     prepare::prepare,
 };
 
-/// Hears token revocations at the control plane's event hub, keeps them in a durable ledger, and pushes them to every
-/// enforcer over xDS.
-#[derive(Debug, Parser)]
-#[command(name = "rescind-adapter", version)]
-pub struct Arguments {
-    #[command(flatten)]
-    common: CommonArgs,
-}
+/// What the runtime needs to know of the adapter.
+#[derive(Debug)]
+pub struct Adapter;
 
-/// Runs the process: 0 good, 2 wrong configuration or usage, 1 the rest.
-pub fn main(arguments: &Arguments) -> ExitCode {
-    tls::install_crypto_provider();
-    let path = arguments.common.config_or(DEFAULT_PATH);
-    let loaded = load(path, &SCHEMA, &ProcessEnvironment)
-        .and_then(|loaded: Loaded<Config>| loaded.check(config::check));
-    let loaded = match loaded {
-        Ok(loaded) => loaded,
-        Err(error) => return exit::report(&error.into()),
-    };
-    if arguments.common.check {
-        return match check(&loaded) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => exit::report(&error),
-        };
-    }
-    exit::block_on(run(loaded))
-}
+impl Part for Adapter {
+    type Config = Config;
 
-/// Says what would be used, and reads every file that is named.
-fn check(loaded: &Loaded<Config>) -> anyhow::Result<()> {
-    prepare(&loaded.config)?;
-    let mut page = String::new();
-    for line in loaded.describe() {
-        page.push_str(&line);
-        page.push('\n');
-    }
-    for key in &loaded.unused {
-        page.push_str(&format!("not used here: {key}\n"));
-    }
-    for key in &loaded.overridden {
-        page.push_str(&format!("from the environment: {key}\n"));
-    }
-    page.push_str("the configuration is good\n");
-    std::io::stdout()
-        .write_all(page.as_bytes())
-        .context("cannot write to stdout")
-}
+    const DEFAULT_PATH: &'static str = DEFAULT_PATH;
 
-async fn run(loaded: Loaded<Config>) -> anyhow::Result<ExitCode> {
-    telemetry::init(&loaded.config.log)?;
-    loaded.log();
-    let app = App::build(loaded.config).await?;
-    Ok(app.run().await)
+    fn load(path: &Path) -> Result<Loaded<Config>, ConfigError> {
+        load(path, &SCHEMA, &ProcessEnvironment)?.check(config::check)
+    }
+
+    fn log(config: &Config) -> &LogConfig {
+        &config.log
+    }
+
+    fn prepare(config: &Config) -> anyhow::Result<()> {
+        prepare(config).map(drop)
+    }
+
+    async fn run(config: Config) -> anyhow::Result<ExitCode> {
+        Ok(App::build(config).await?.run().await)
+    }
 }

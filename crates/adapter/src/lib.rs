@@ -6,7 +6,7 @@
 
 mod app;
 mod catchup;
-pub mod cli;
+mod cli;
 pub mod config;
 mod ingest;
 mod metrics;
@@ -20,4 +20,5 @@ mod serving;
 mod testing;
 
 pub use app::{Addresses, App};
+pub use cli::Adapter;
 pub use metrics::Metrics;

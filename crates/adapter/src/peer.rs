@@ -1,4 +1,4 @@
-//! What a client of the xDS port is called in log and status: the name in its certificate, and its address.
+//! Who a client of the xDS port is: the name in its certificate. With its instance identifier it is told apart from others.
 
 use rescind_xds::server::Identify;
 use tonic::{
@@ -17,11 +17,7 @@ fn name(extensions: &Extensions) -> Option<String> {
     let certificates = info.peer_certs();
     let leaf = certificates.as_deref().and_then(|chain| chain.first());
     let name = leaf.and_then(|leaf| certificate_name(leaf));
-    let name = name.unwrap_or_else(|| "unnamed".to_owned());
-    Some(match info.get_ref().remote_addr() {
-        Some(address) => format!("{name} at {address}"),
-        None => name,
-    })
+    Some(name.unwrap_or_else(|| "unnamed".to_owned()))
 }
 
 /// The common name, else the first DNS name.

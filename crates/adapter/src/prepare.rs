@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use anyhow::Context as _;
 use rescind_eventhub::{Catchup, CatchupConfig, HubConfig, HubTls};
 use rescind_runtime::{
     exit::UsageError,
@@ -11,6 +10,8 @@ use rescind_runtime::{
 use tracing::warn;
 
 use crate::config::{BrokerTls, Config, path, set};
+
+const TRUST_STORE: &str = "adapter.truststore.location";
 
 /// What [`prepare`] makes of a configuration.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ pub(crate) struct Clients {
 pub(crate) fn prepare(config: &Config) -> anyhow::Result<Prepared> {
     let trust = TrustStore { config };
     let identity = config.adapter.keystore.identity();
-    let store = trust.of(&config.adapter.truststore.location, "adapter.truststore")?;
+    let store = trust.of(&config.adapter.truststore.location, TRUST_STORE)?;
     let xds_tls = tls::server_config(&identity, &ClientAuth::Required(store), tls::ALPN_H2);
     let admin_tls = tls::server_config(&identity, &ClientAuth::None, tls::ALPN_HTTP);
     let control_plane = config
@@ -60,6 +61,8 @@ fn clients(config: &Config, trust: &TrustStore<'_>) -> anyhow::Result<Clients> {
 
 fn hub(config: &Config, trust: &TrustStore<'_>) -> anyhow::Result<Option<HubConfig>> {
     const SECTION: &str = "controlPlane.brokerConnectionParameters.tls";
+    const CA_FILE: &str = "controlPlane.brokerConnectionParameters.tls.caFile";
+    const ENDPOINTS: &str = "controlPlane.brokerConnectionParameters.eventListeningEndpoints";
     let endpoints = config.control_plane.endpoints();
     if endpoints.is_empty() {
         return Ok(None);
@@ -73,7 +76,7 @@ fn hub(config: &Config, trust: &TrustStore<'_>) -> anyhow::Result<Option<HubConf
     let tls = if endpoints.iter().any(rescind_eventhub::Endpoint::is_tls) {
         let files = path(cert_file).zip(path(key_file));
         let identity = files.map(|(cert, key)| Identity::new(cert, key));
-        let client = tls::client_config(&trust.or_own(ca_file, SECTION)?, identity.as_ref(), &[]);
+        let client = tls::client_config(&trust.or_own(ca_file, CA_FILE)?, identity.as_ref(), &[]);
         Some(HubTls {
             client: usage(client, SECTION)?,
             server_name: set(server_name),
@@ -83,7 +86,7 @@ fn hub(config: &Config, trust: &TrustStore<'_>) -> anyhow::Result<Option<HubConf
     };
     let hub = HubConfig::new(endpoints, tls);
     hub.validate()
-        .map_err(|error| UsageError(format!("controlPlane: {error}")))?;
+        .map_err(|error| UsageError::of(ENDPOINTS, error))?;
     Ok(Some(hub))
 }
 
@@ -106,8 +109,7 @@ fn catchup(config: &Config, trust: &TrustStore<'_>) -> anyhow::Result<Catchup> {
         usage(tls, "controlPlane")?,
     );
     list.server_name = set(&section.server_name);
-    let catchup = Catchup::new(list).map_err(|error| UsageError(format!("controlPlane: {error}")));
-    Ok(catchup?)
+    Ok(Catchup::new(list).map_err(|error| UsageError::of("controlPlane.serviceURL", error))?)
 }
 
 /// Trust from a file of its own where one is named, else from the adapter's trust store.
@@ -119,10 +121,7 @@ impl TrustStore<'_> {
     fn or_own(&self, own: &Path, key: &'static str) -> anyhow::Result<Trust> {
         match path(own) {
             Some(own) => self.of(own, key),
-            None => self.of(
-                &self.config.adapter.truststore.location,
-                "adapter.truststore",
-            ),
+            None => self.of(&self.config.adapter.truststore.location, TRUST_STORE),
         }
     }
 
@@ -133,7 +132,5 @@ impl TrustStore<'_> {
 
 /// A file that cannot be used is a wrong configuration.
 fn usage<T>(result: Result<T, TlsError>, key: &'static str) -> anyhow::Result<T> {
-    result
-        .context(key)
-        .map_err(|error| UsageError(format!("{error:#}")).into())
+    result.map_err(|error| UsageError::of(key, error).into())
 }

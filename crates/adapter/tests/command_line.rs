@@ -92,7 +92,7 @@ fn a_wrong_configuration_ends_with_2_and_one_line() {
     fs::write(&config, good.replace("certPath = ", "certPtah = ")).unwrap();
     fails_with(&run(), 2, "adapter.toml:2: adapter.keystore.certPtah");
     fs::write(&config, good.replace("adapter.key\"", "nowhere.key\"")).unwrap();
-    fails_with(&run(), 2, "error: adapter.keystore: ");
+    fails_with(&run(), 2, "adapter.toml:1: adapter.keystore: ");
     fs::remove_file(&config).unwrap();
     fails_with(&run(), 2, "--config names another file");
     let output = Command::new(env!("CARGO_BIN_EXE_rescind-adapter"))

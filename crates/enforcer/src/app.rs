@@ -1,29 +1,24 @@
 //! The process put together: [`App::build`] reads files and binds every listener, [`App::run`] waits for the end.
 
-use std::{io::Write as _, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
+use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use rescind_revocation::RevokedSet;
 use rescind_runtime::{
     Health, Supervisor,
     admin::{Admin, AdminServer},
-    cli::CommonArgs,
-    config::{Loaded, ProcessEnvironment},
     exit::UsageError,
     metrics::registry,
-    telemetry,
-    tls::{ALPN_H2, ALPN_HTTP, ClientAuth, TlsListener, Trust, client_config, server_config},
+    tls::{
+        ALPN_H2, ALPN_HTTP, ClientAuth, TlsError, TlsListener, Trust, client_config, server_config,
+    },
 };
 use rescind_xds::client::{self, ClientConfig, Security as Link};
 use rustls_pki_types::ServerName;
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::{
-    check::Checks,
-    config::{Config, DEFAULT_PATH, VerificationMode},
-    keys::KeyLoader,
-    metrics::Metrics,
-    readiness::Readiness,
+    check::Checks, config::Config, keys::KeyLoader, metrics::Metrics, readiness::Readiness,
     subscription::Subscription,
 };
 
@@ -48,20 +43,6 @@ struct Secrets {
     checks: Arc<rustls::ServerConfig>,
     admin: Arc<rustls::ServerConfig>,
     adapter: Arc<rustls::ClientConfig>,
-}
-
-/// Runs the process from its arguments to its exit code.
-pub async fn run(arguments: CommonArgs) -> anyhow::Result<ExitCode> {
-    let path = arguments.config_or(DEFAULT_PATH);
-    let loaded = Config::load(path, &ProcessEnvironment)?;
-    if arguments.check {
-        App::prepare(&loaded.config)?;
-        writeln!(std::io::stdout(), "{}: good", path.display())?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    telemetry::init(&loaded.config.log)?;
-    log_start(&loaded);
-    Ok(App::build(&loaded.config).await?.run().await)
 }
 
 impl App {
@@ -171,20 +152,16 @@ async fn endless(task: impl Future<Output = ()>) -> anyhow::Result<()> {
 
 impl Secrets {
     /// An unreadable file is a matter of configuration.
-    fn load(config: &Config) -> anyhow::Result<Self> {
-        Self::read(config).map_err(|error| UsageError(format!("{error:#}")).into())
-    }
-
-    fn read(config: &Config) -> anyhow::Result<Self> {
+    fn load(config: &Config) -> Result<Self, UsageError> {
+        let keystore = |error: TlsError| UsageError::of("enforcer.keystore", error);
         let identity = config.enforcer.keystore.identity();
         let trust = Trust::load(&config.enforcer.truststore.location)
-            .context("enforcer.truststore.location")?;
+            .map_err(|error| UsageError::of("enforcer.truststore.location", error))?;
         let clients = ClientAuth::Required(trust.clone());
-        let of = "enforcer.keystore";
         Ok(Self {
-            checks: server_config(&identity, &clients, ALPN_H2).context(of)?,
-            admin: server_config(&identity, &ClientAuth::None, ALPN_HTTP).context(of)?,
-            adapter: client_config(&trust, Some(&identity), ALPN_H2).context(of)?,
+            checks: server_config(&identity, &clients, ALPN_H2).map_err(keystore)?,
+            admin: server_config(&identity, &ClientAuth::None, ALPN_HTTP).map_err(keystore)?,
+            adapter: client_config(&trust, Some(&identity), ALPN_H2).map_err(keystore)?,
             trust,
         })
     }
@@ -201,21 +178,6 @@ fn link(config: &Config, tls: Arc<rustls::ClientConfig>) -> anyhow::Result<Clien
     link.max_message_bytes = xds.max_message_size;
     link.backoff_cap = Duration::from_secs(xds.retry_period);
     Ok(link)
-}
-
-fn log_start(loaded: &Loaded<Config>) {
-    loaded.log();
-    let security = &loaded.config.enforcer.security;
-    match (security.verification, security.token_service.is_empty()) {
-        (VerificationMode::Full, true) => warn!(
-            "No token service is configured: nobody's signature can be verified, so EVERY request is refused. Name the \
-             issuers in [[enforcer.security.tokenService]], or say verification = \"timeOnly\" where the gateway verifies"
-        ),
-        (VerificationMode::TimeOnly, _) => warn!(
-            "Signatures are not verified here (verification = \"timeOnly\"): the gateway must do it before it asks"
-        ),
-        (VerificationMode::Full, false) => {}
-    }
 }
 
 #[cfg(test)]

@@ -104,7 +104,7 @@ impl KeyLoader {
             if let Some(read) = source.read_at_start() {
                 let loaded = read
                     .with_context(|| format!("cannot load the keys of token service {source}"))
-                    .map_err(|error| UsageError(format!("{error:#}")))?;
+                    .map_err(|error| UsageError::of(source.key(), error))?;
                 store.loaded(at, source, loaded);
             }
         }

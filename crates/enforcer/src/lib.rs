@@ -10,6 +10,7 @@
 
 pub mod app;
 pub mod check;
+mod cli;
 pub mod config;
 pub mod keys;
 pub mod metrics;
@@ -19,5 +20,6 @@ pub mod subscription;
 #[cfg(test)]
 mod testing;
 
-pub use app::{App, run};
+pub use app::App;
+pub use cli::Enforcer;
 pub use config::Config;

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use rescind_runtime::{cli::CommonArgs, exit, tls};
+use rescind_enforcer::Enforcer;
+use rescind_runtime::cli::{self, CommonArgs};
 
 /// Answers Envoy's ext_authz checks: refuses what is revoked, and verifies the rest
 #[derive(Debug, Parser)]
@@ -14,7 +15,5 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    tls::install_crypto_provider();
-    exit::block_on(rescind_enforcer::run(arguments.common))
+    cli::main::<Enforcer>(&Arguments::parse().common)
 }

@@ -48,9 +48,32 @@ fn a_good_configuration_is_called_good() {
         "[enforcer.keystore]\ncertPath = '{at}/mg.pem'\nkeyPath = '{at}/mg.key'\n\
          [enforcer.truststore]\nlocation = '{at}'\n"
     );
-    assert_eq!(
-        check(folder.path(), &text),
-        (Some(0), "enforcer.toml: good\n".to_owned(), String::new())
+    let (code, out, error) = check(folder.path(), &text);
+    assert_eq!((code, error.as_str()), (Some(0), ""));
+    assert!(
+        out.contains("enforcer.authService.port = 8081\n")
+            && out.ends_with("the configuration is good\n"),
+        "{out}"
+    );
+
+    // A file that cannot be used has the line of its key.
+    let text = text.replace("mg.key'", "gone.key'")
+        + "[[enforcer.security.tokenService]]\nname = 'APIM APIkey'\ncertificateFilePath = '/nowhere.pem'\n";
+    let (code, _, error) = check(folder.path(), &text);
+    assert_eq!(code, Some(2));
+    assert!(
+        error.starts_with("error: enforcer.toml:1: enforcer.keystore: ")
+            && error.contains("gone.key"),
+        "{error}"
+    );
+    let text = text.replace("gone.key'", "mg.key'");
+    let (code, _, error) = check(folder.path(), &text);
+    assert_eq!(code, Some(2));
+    assert!(
+        error.starts_with(
+            "error: enforcer.toml:8: enforcer.security.tokenService[0].certificateFilePath: "
+        ),
+        "{error}"
     );
 }
 

@@ -1,8 +1,17 @@
-//! The arguments that every part takes.
+//! The arguments that every part takes, and the way from them to an exit code.
 
+use std::future::Future;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::Args;
+use serde::Serialize;
+
+use crate::config::{ConfigError, Loaded};
+use crate::telemetry::LogConfig;
+use crate::{exit, telemetry, tls};
 
 /// `--config` and `--check`, to be flattened into a part's own arguments; `--version` comes from clap's
 /// `#[command(version)]`, and a wrong argument ends the process with 2, which is clap's own code for it.
@@ -22,6 +31,68 @@ impl CommonArgs {
     pub fn config_or<'a>(&'a self, default: &'a str) -> &'a Path {
         self.config.as_deref().unwrap_or(Path::new(default))
     }
+}
+
+/// A part of the system as a process: what [`main`] needs to know of it.
+pub trait Part {
+    /// Its configuration.
+    type Config: Clone + Serialize;
+
+    /// Where its configuration is, unless `--config` names another file.
+    const DEFAULT_PATH: &'static str;
+
+    /// Reads and checks the configuration at `path`.
+    fn load(path: &Path) -> Result<Loaded<Self::Config>, ConfigError>;
+
+    /// How it logs.
+    fn log(config: &Self::Config) -> &LogConfig;
+
+    /// Reads every file that the configuration names, and binds nothing.
+    fn prepare(config: &Self::Config) -> anyhow::Result<()>;
+
+    /// Runs until it is told to end. The log has been started.
+    fn run(config: Self::Config) -> impl Future<Output = anyhow::Result<ExitCode>>;
+}
+
+/// Runs a part from its arguments to its exit code: 0 good, 2 wrong configuration or usage, 1 the rest.
+pub fn main<P: Part>(arguments: &CommonArgs) -> ExitCode {
+    tls::install_crypto_provider();
+    let loaded = match P::load(arguments.config_or(P::DEFAULT_PATH)) {
+        Ok(loaded) => loaded,
+        Err(error) => return exit::report(&error.into()),
+    };
+    if arguments.check {
+        return match check::<P>(&loaded) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => exit::report(&error),
+        };
+    }
+    exit::block_on(async {
+        telemetry::init(P::log(&loaded.config))?;
+        loaded.log();
+        let ended = P::run(loaded.config.clone()).await;
+        ended.map_err(|error| loaded.locate(error))
+    })
+}
+
+/// Reads every file that is named, and says what would be used.
+fn check<P: Part>(loaded: &Loaded<P::Config>) -> anyhow::Result<()> {
+    P::prepare(&loaded.config).map_err(|error| loaded.locate(error))?;
+    std::io::stdout()
+        .write_all(page(loaded).as_bytes())
+        .context("cannot write to stdout")
+}
+
+fn page<T: Serialize>(loaded: &Loaded<T>) -> String {
+    let unused = loaded.unused.iter();
+    let overridden = loaded.overridden.iter();
+    let lines = loaded
+        .describe()
+        .into_iter()
+        .chain(unused.map(|key| format!("not used here: {key}")))
+        .chain(overridden.map(|key| format!("from the environment: {key}")))
+        .chain(["the configuration is good".to_owned()]);
+    lines.map(|line| line + "\n").collect()
 }
 
 #[cfg(test)]

@@ -16,10 +16,32 @@ pub const MISCONFIGURED: u8 = 2;
 /// The code of every other failure.
 pub const FAILED: u8 = 1;
 
-/// An error in what the operator wrote that is no [`ConfigError`]: ends the process with 2.
+/// An error in what the operator wrote that shows only when it is used, such as a file that is not there: ends the process
+/// with 2. With a key, [`Loaded::locate`](crate::config::Loaded::locate) finds its line.
 #[derive(Debug, Error)]
-#[error("{0}")]
-pub struct UsageError(pub String);
+#[error("{}{text}", key.as_ref().map(|key| format!("{key}: ")).unwrap_or_default())]
+pub struct UsageError {
+    pub(crate) key: Option<String>,
+    pub(crate) text: String,
+}
+
+impl UsageError {
+    /// An error that no key of the configuration is to blame for.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self {
+            key: None,
+            text: text.into(),
+        }
+    }
+
+    /// An error with the value at this dotted key, with all its causes.
+    pub fn of(key: impl Into<String>, error: impl Into<anyhow::Error>) -> Self {
+        Self {
+            key: Some(key.into()),
+            text: format!("{:#}", error.into()),
+        }
+    }
+}
 
 /// The code for an error: 2 if a [`ConfigError`], a [`TlsError`] (files that the configuration names) or a [`UsageError`]
 /// stands anywhere in its chain, else 1.
@@ -82,7 +104,7 @@ mod tests {
         let trust = Trust::load("/nowhere").unwrap_err();
         for error in [
             anyhow!(config_error()).context("cannot start"),
-            anyhow!(UsageError("no such part".to_owned())),
+            anyhow!(UsageError::new("no such part")),
             anyhow!(trust).context("xds"),
         ] {
             assert_eq!(code_for(&error), 2, "{error:#}");

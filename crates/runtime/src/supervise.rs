@@ -30,6 +30,10 @@ use crate::health::Health;
 /// How long tasks may take to end once asked.
 pub const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 
+/// Signals so close to the first are the same telling: `timeout`, `make` and a terminal each pass one on to a process that
+/// got it already.
+const ONE_TELLING: Duration = Duration::from_secs(1);
+
 /// Owns the tasks of a process from their start to its end.
 #[derive(Debug)]
 pub struct Supervisor {
@@ -91,7 +95,8 @@ impl Supervisor {
         let mut code = self.until_drain(&mut signals).await;
         self.health.drain();
         self.cancel.cancel();
-        let deadline = Instant::now() + self.deadline;
+        let told = Instant::now();
+        let deadline = told + self.deadline;
         loop {
             tokio::select! {
                 // When all have ended, a signal or the deadline at the same moment changes nothing.
@@ -113,6 +118,9 @@ impl Supervisor {
                     break;
                 }
                 Some(signal) = signals.recv() => {
+                    if told.elapsed() < ONE_TELLING {
+                        continue;
+                    }
                     warn!(signal, tasks = self.running(), "Told again to end, ending at once");
                     code = code.max(exit::FAILED);
                     break;

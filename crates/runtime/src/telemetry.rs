@@ -91,6 +91,10 @@ impl From<Filter> for String {
     }
 }
 
+/// Libraries that report each failure themselves, in several lines and at ERROR, beside the one line of the part that uses
+/// them. `level = "info,lapin=warn"` brings one back.
+const CHATTERERS: &str = "lapin=off,amq_protocol=off,tcp_stream=off";
+
 /// Starts the log of this process, on stdout, and takes panics and the records of the `log` crate into it.
 pub fn init(config: &LogConfig) -> Result<(), AlreadyStarted> {
     subscriber(config, std::io::stdout)
@@ -104,8 +108,8 @@ fn subscriber<W>(config: &LogConfig, writer: W) -> Box<dyn Subscriber + Send + S
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    // The filter was parsed when the configuration was read.
-    let filter = EnvFilter::try_new(&config.level.0).unwrap_or_default();
+    // The filter was parsed when the configuration was read. What it says of a chatterer by name comes later, and counts.
+    let filter = EnvFilter::try_new(format!("{CHATTERERS},{}", config.level.0)).unwrap_or_default();
     let layer = tracing_subscriber::fmt::layer()
         .with_ansi(false)
         .log_internal_errors(false)

@@ -41,9 +41,11 @@ impl Material {
         let standin = &config.standin;
         let identity = Identity::new(&standin.cert_path, &standin.key_path);
         Ok(Self {
-            tls: server_config(&identity, &ClientAuth::None, ALPN_HTTP).map_err(misconfigured)?,
-            keys: Keys::load(standin).map_err(misconfigured)?,
-            hub: Endpoint::from_config(&config.hub).map_err(misconfigured)?,
+            tls: server_config(&identity, &ClientAuth::None, ALPN_HTTP)
+                .map_err(|error| UsageError::of("standin.certPath", error))?,
+            keys: Keys::load(standin).map_err(|error| UsageError::of("standin", error))?,
+            hub: Endpoint::from_config(&config.hub)
+                .map_err(|error| UsageError::of("hub", error))?,
         })
     }
 }
@@ -106,9 +108,4 @@ impl App {
         info!(%address, "Listening for HTTPS");
         supervisor.run().await
     }
-}
-
-/// An error that another file or another value would mend: exit code 2.
-fn misconfigured(error: impl Into<anyhow::Error>) -> anyhow::Error {
-    UsageError(format!("{:#}", error.into())).into()
 }

@@ -16,7 +16,7 @@ pub const DEFAULT_PATH: &str = "/etc/rescind/standin.toml";
 pub const SCHEMA: Schema = Schema::EMPTY;
 
 /// The whole file.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// How it logs.
@@ -29,7 +29,7 @@ pub struct Config {
 }
 
 /// The stand-in's own section.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StandinConfig {
     /// The address to listen on.
@@ -75,7 +75,7 @@ pub enum ListForm {
 }
 
 /// A signing key and the certificate that verifiers know it by.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KeyFiles {
     /// An RSA key of at least 2048 bits, PKCS#8 PEM.
@@ -85,7 +85,7 @@ pub struct KeyFiles {
 }
 
 /// Name and password of the one user.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AdminConfig {
     /// Without tenant domain: `admin`, which is `admin@carbon.super` in full.
@@ -96,7 +96,7 @@ pub struct AdminConfig {
 }
 
 /// An application: whom a token belongs to.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ApplicationConfig {
     /// The UUID that the DevPortal API knows it by.
@@ -111,7 +111,7 @@ pub struct ApplicationConfig {
 }
 
 /// The hub that events go to.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HubConfig {
     /// Without it nothing is published: revocations are found in the list alone.

@@ -7,6 +7,7 @@
 pub mod access_token;
 pub mod api_key;
 pub mod app;
+mod cli;
 pub mod config;
 pub mod event;
 pub mod http;
@@ -15,6 +16,8 @@ pub mod jwt;
 pub mod keys;
 pub mod list;
 pub mod plane;
+
+pub use cli::Standin;
 
 #[cfg(test)]
 mod tests;

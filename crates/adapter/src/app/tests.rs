@@ -177,7 +177,9 @@ async fn what_it_cannot_have_is_named() {
     let error = App::build(wrong).await.unwrap_err();
     assert_eq!(rescind_runtime::exit::code_for(&error), 2);
     assert!(
-        error.to_string().starts_with("adapter.truststore: "),
+        error
+            .to_string()
+            .starts_with("adapter.truststore.location: "),
         "{error:#}"
     );
 }

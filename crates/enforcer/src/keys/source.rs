@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use reqwest::{Client, StatusCode, Url, header::ACCEPT, redirect::Policy};
 use rescind_authz::{Jwks, KeyError, VerificationKey};
 use rescind_runtime::{
@@ -78,19 +78,31 @@ pub(super) fn of(
             name: service.name.clone(),
             place,
         };
-        if let Some(path) = certificate(service, trust_store)? {
+        if let Some(path) = certificate(at, service, trust_store)? {
             sources.push(source(Place::Certificate(path)));
         }
         if service.role() == Role::Issuer && !service.jwks_url.is_empty() {
-            sources.push(source(jwks(&service.jwks_url, trust)?));
+            let place = jwks(&service.jwks_url, trust);
+            let place =
+                place.map_err(|error| UsageError::of(format!("{}.jwksURL", key_of(at)), error))?;
+            sources.push(source(place));
         }
     }
     Ok(sources)
 }
 
+/// The dotted key of the token service at this place of the list.
+fn key_of(at: usize) -> String {
+    format!("enforcer.security.tokenService[{at}]")
+}
+
 /// The certificate's file: the one named, else the one that the alias names in the trust store's folder. Where there is a
 /// JWK Set the alias alone names nothing: configurations carry it by habit.
-fn certificate(service: &TokenService, trust_store: &Path) -> anyhow::Result<Option<PathBuf>> {
+fn certificate(
+    at: usize,
+    service: &TokenService,
+    trust_store: &Path,
+) -> anyhow::Result<Option<PathBuf>> {
     if !service.certificate_file_path.is_empty() {
         return Ok(Some(PathBuf::from(&service.certificate_file_path)));
     }
@@ -105,12 +117,13 @@ fn certificate(service: &TokenService, trust_store: &Path) -> anyhow::Result<Opt
         .find(|path| path.is_file());
     match found {
         Some(path) => Ok(Some(path)),
-        None => Err(UsageError(format!(
-            "token service {}: certificateAlias \"{alias}\" names neither {alias}.pem nor {alias}.crt in {}; \
-             certificateFilePath names a file",
-            service.name,
-            trust_store.display()
-        ))
+        None => Err(UsageError::of(
+            format!("{}.certificateAlias", key_of(at)),
+            anyhow!(
+                "\"{alias}\" names neither {alias}.pem nor {alias}.crt in {}; certificateFilePath names a file",
+                trust_store.display()
+            ),
+        )
         .into()),
     }
 }
@@ -137,6 +150,15 @@ fn jwks(text: &str, trust: &Trust) -> anyhow::Result<Place> {
 }
 
 impl Source {
+    /// The dotted key that names this place.
+    pub(super) fn key(&self) -> String {
+        let key = match &self.place {
+            Place::Certificate(_) => "certificateFilePath",
+            Place::File(_) | Place::Url(..) => "jwksURL",
+        };
+        format!("{}.{key}", key_of(self.service))
+    }
+
     /// Reads what must be there when the process starts.
     pub(super) fn read_at_start(&self) -> Option<Result<Loaded, LoadError>> {
         match &self.place {

@@ -243,7 +243,7 @@ async fn a_certificate_that_cannot_be_read_is_a_wrong_configuration() {
         ),
         (
             service("", "gone"),
-            "certificateAlias \"gone\" names neither gone.pem nor gone.crt in",
+            "certificateAlias: \"gone\" names neither gone.pem nor gone.crt in",
         ),
     ] {
         let error = fixture.load(vec![service]).unwrap_err();

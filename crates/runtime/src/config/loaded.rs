@@ -16,6 +16,7 @@ use super::path;
 use super::repair::Repairs;
 use super::schema::{Environment, Schema};
 use super::tree::{Node, Origin};
+use crate::exit::UsageError;
 
 /// More attempts than a file written by a person has problems.
 const MAX_ATTEMPTS: usize = 200;
@@ -150,6 +151,23 @@ impl<T> Loaded<T> {
         let place =
             |(key, text): (String, String)| Problem::at(&self.file, &self.origin(&key), &key, text);
         Err(ConfigError::new(found.into_iter().map(place).collect()))
+    }
+
+    /// Gives a [`UsageError`] that names a key the line (or the variable) of that key; leaves any other error as it is.
+    pub fn locate(&self, error: anyhow::Error) -> anyhow::Error {
+        let found = error
+            .chain()
+            .find_map(|cause| cause.downcast_ref::<UsageError>());
+        match found {
+            Some(UsageError {
+                key: Some(key),
+                text,
+            }) => {
+                let place = Problem::at(&self.file, &self.origin(key), key, text.clone());
+                ConfigError::new(vec![place]).into()
+            }
+            _ => error,
+        }
     }
 
     fn origin(&self, key: &str) -> Origin {

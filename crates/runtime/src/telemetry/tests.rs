@@ -71,7 +71,7 @@ fn levels_have_four_letters() {
 
 #[test]
 fn fields_stand_after_the_message_and_those_of_spans_before_them() {
-    let cause = io::Error::other(crate::exit::UsageError("deep".to_owned()));
+    let cause = io::Error::other(crate::exit::UsageError::new("deep"));
     check(
         || {
             let _outer = info_span!("stream", node = "a").entered();
