@@ -29,6 +29,9 @@ pub enum Revocation {
         consumer_key: Identifier,
         /// What was issued before this moment, or in its second, is revoked.
         revoked_at: UnixMillis,
+        /// A moment that was sent for it and not believed, if there was one; 0 where none was sent. `revoked_at` is then
+        /// when that was first heard, or a later moment that was believed.
+        disbelieved: Option<UnixMillis>,
     },
     /// The tokens of a user or of a client.
     Subject {
@@ -38,6 +41,8 @@ pub enum Revocation {
         entity_type: Box<str>,
         /// What was issued before this moment, or in its second, is revoked.
         revoked_at: UnixMillis,
+        /// As for an application.
+        disbelieved: Option<UnixMillis>,
     },
 }
 
@@ -60,6 +65,50 @@ impl Revocation {
         }
     }
 
+    /// What is held for a thing for which `held` was, once `self` is heard of it: the union of both. `None` where `self`
+    /// says nothing new: no later expiry, no later moment, or a moment that was disbelieved before.
+    ///
+    /// Of two different things there is no union, and the answer is `None`.
+    pub fn over(&self, held: &Self) -> Option<Self> {
+        if self.kind() == Kind::Token {
+            return (self.expiry()? > held.expiry()?).then(|| self.clone());
+        }
+        let (new, new_disbelieved) = self.moment()?;
+        let (old, old_disbelieved) = held.moment()?;
+        let sent = new_disbelieved.unwrap_or(new);
+        if self.kind() != held.kind() || new <= old || old_disbelieved == Some(sent) {
+            return None;
+        }
+        let mut union = self.clone();
+        if let Self::App { disbelieved, .. } | Self::Subject { disbelieved, .. } = &mut union {
+            *disbelieved = new_disbelieved.or(old_disbelieved);
+        }
+        Some(union)
+    }
+
+    fn expiry(&self) -> Option<Expiry> {
+        match self {
+            Self::Token { expiry, .. } => Some(*expiry),
+            Self::App { .. } | Self::Subject { .. } => None,
+        }
+    }
+
+    fn moment(&self) -> Option<(UnixMillis, Option<UnixMillis>)> {
+        match self {
+            Self::Token { .. } => None,
+            Self::App {
+                revoked_at,
+                disbelieved,
+                ..
+            }
+            | Self::Subject {
+                revoked_at,
+                disbelieved,
+                ..
+            } => Some((*revoked_at, *disbelieved)),
+        }
+    }
+
     /// The form that an enforcer holds.
     pub fn entry(&self) -> Entry {
         match self {
@@ -70,6 +119,7 @@ impl Revocation {
             Self::App {
                 consumer_key,
                 revoked_at,
+                ..
             } => Entry::App {
                 id: consumer_key.id(),
                 revoked_at: *revoked_at,
@@ -127,5 +177,62 @@ impl Entry {
         match self {
             Self::Token { id, .. } | Self::App { id, .. } | Self::Subject { id, .. } => *id,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::UnixSeconds;
+
+    fn token(expiry: Expiry) -> Revocation {
+        Revocation::Token {
+            identifier: Identifier::new("t").unwrap(),
+            expiry,
+        }
+    }
+
+    fn app(revoked_at: u64, disbelieved: Option<u64>) -> Revocation {
+        Revocation::App {
+            consumer_key: Identifier::new("k").unwrap(),
+            revoked_at: UnixMillis(revoked_at),
+            disbelieved: disbelieved.map(UnixMillis),
+        }
+    }
+
+    #[test]
+    fn the_later_expiry_is_held() {
+        let (sooner, later) = (Expiry::Known(UnixSeconds(1)), Expiry::Unknown);
+        assert_eq!(token(later).over(&token(sooner)), Some(token(later)));
+        assert_eq!(token(later).over(&token(later)), None);
+        assert_eq!(token(sooner).over(&token(later)), None);
+    }
+
+    #[test]
+    fn the_later_moment_is_held() {
+        assert_eq!(app(7, None).over(&app(6, None)), Some(app(7, None)));
+        for held in [7, 8] {
+            assert_eq!(app(7, None).over(&app(held, None)), None);
+        }
+    }
+
+    #[test]
+    fn a_disbelieved_moment_counts_once() {
+        const FAR: u64 = 4_000_000;
+        // Heard again later, the same value stands for another moment of receipt.
+        let first = app(10, Some(FAR));
+        assert_eq!(app(20, Some(FAR)).over(&first), None);
+        // It may even have become credible, or another value may have come between.
+        assert_eq!(app(FAR, None).over(&first), None);
+        let between = app(15, None).over(&first).unwrap();
+        assert_eq!(between, app(15, Some(FAR)));
+        assert_eq!(app(30, Some(FAR)).over(&between), None);
+        assert_eq!(app(30, Some(0)).over(&between), Some(app(30, Some(0))));
+    }
+
+    #[test]
+    fn things_of_two_kinds_have_no_union() {
+        assert_eq!(token(Expiry::Never).over(&app(1, None)), None);
+        assert_eq!(app(1, None).over(&token(Expiry::Unknown)), None);
     }
 }

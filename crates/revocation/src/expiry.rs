@@ -17,13 +17,24 @@ pub enum Expiry {
 }
 
 impl Expiry {
-    /// Reads the milliseconds of the classic wire (`RevokedToken.expirytime`): `i64::MAX` is never, and what is not after
-    /// the epoch is unknown.
+    /// The last second (in the year 2105) that every form of an entry can say. What ends later counts as never ending.
+    pub const LAST_KNOWN: UnixSeconds = UnixSeconds(0xfeff_ffff);
+
+    /// What all forms of an entry can say: an end beyond [`Self::LAST_KNOWN`] is never. Who makes an expiry caps it, so
+    /// that a merge gives the same everywhere.
+    pub fn capped(self) -> Self {
+        match self {
+            Self::Known(at) if at > Self::LAST_KNOWN => Self::Never,
+            expiry => expiry,
+        }
+    }
+
+    /// Reads the milliseconds of the classic wire (`RevokedToken.expirytime`): `i64::MAX` is never, and so is what lies
+    /// beyond [`Self::LAST_KNOWN`]; what is not after the epoch is unknown.
     pub fn from_wire_millis(millis: i64) -> Self {
         match u64::try_from(millis) {
             Ok(0) | Err(_) => Self::Unknown,
-            Ok(_) if millis == i64::MAX => Self::Never,
-            Ok(millis) => Self::Known(UnixSeconds(millis.div_ceil(1000))),
+            Ok(millis) => Self::Known(UnixSeconds(millis.div_ceil(1000))).capped(),
         }
     }
 
@@ -60,6 +71,8 @@ mod tests {
             (1, Expiry::Known(UnixSeconds(1))),
             (1000, Expiry::Known(UnixSeconds(1))),
             (1_628_175_421_481, Expiry::Known(UnixSeconds(1_628_175_422))),
+            (4_278_190_079_000, Expiry::Known(UnixSeconds(4_278_190_079))),
+            (4_278_190_079_001, Expiry::Never),
             (i64::MAX, Expiry::Never),
         ] {
             assert_eq!(Expiry::from_wire_millis(millis), expiry, "{millis}");

@@ -78,8 +78,13 @@ impl TokenId {
         Self(canonical_uuid(identifier.as_bytes()).unwrap_or_else(|| first_128_bits(identifier)))
     }
 
+    /// The identifier that these bits are, as a set or a packed range holds them.
+    pub const fn from_u128(bits: u128) -> Self {
+        Self(bits)
+    }
+
     /// The bits as a number.
-    pub fn as_u128(self) -> u128 {
+    pub const fn as_u128(self) -> u128 {
         self.0
     }
 }
@@ -97,20 +102,35 @@ fn first_128_bits(identifier: &str) -> u128 {
         .fold(0, |bits, byte| bits << 8 | u128::from(*byte))
 }
 
-/// Reads `8-4-4-4-12` lower-case hexadecimal digits and nothing else.
-fn canonical_uuid(text: &[u8]) -> Option<u128> {
-    if text.len() != 36 {
-        return None;
+/// Where the pairs of digits of a UUID stand.
+const PAIRS: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+
+/// The value of each lower-case hexadecimal digit, and this for any other byte.
+const NO_DIGIT: u8 = 0xff;
+
+static DIGITS: [u8; 256] = {
+    let mut digits = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        digits[b"0123456789abcdef"[value] as usize] = value as u8;
+        value += 1;
     }
-    text.iter()
-        .enumerate()
-        .try_fold(0, |bits: u128, (at, byte)| match (at, byte) {
-            (8 | 13 | 18 | 23, b'-') => Some(bits),
-            (8 | 13 | 18 | 23, _) => None,
-            (_, b'0'..=b'9') => Some(bits << 4 | u128::from(byte - b'0')),
-            (_, b'a'..=b'f') => Some(bits << 4 | u128::from(byte - b'a' + 10)),
-            _ => None,
-        })
+    digits
+};
+
+/// Reads `8-4-4-4-12` lower-case hexadecimal digits and nothing else.
+///
+/// Each request comes by here. Digits are random, so nothing branches on one: errors are gathered and looked at once.
+fn canonical_uuid(text: &[u8]) -> Option<u128> {
+    let text: &[u8; 36] = text.try_into().ok()?;
+    let mut seen = 0;
+    let bytes = PAIRS.map(|at| {
+        let [high, low] = [at, at + 1].map(|at| DIGITS[usize::from(text[at])]);
+        seen |= high | low;
+        high << 4 | low
+    });
+    let has_dashes = [8, 13, 18, 23].iter().all(|at| text[*at] == b'-');
+    (seen < 16 && has_dashes).then(|| u128::from_be_bytes(bytes))
 }
 
 #[cfg(test)]
@@ -173,6 +193,27 @@ mod tests {
             TokenId::of("abc").as_u128(),
             0xba7816bf_8f01cfea_414140de_5dae2223
         );
+    }
+
+    #[test]
+    fn any_byte_but_the_right_one_makes_it_another_text() {
+        let uuid = TokenId::of(UUID);
+        for at in 0..UUID.len() {
+            for byte in 0..128 {
+                let mut text = UUID.as_bytes().to_vec();
+                text[at] = byte;
+                let is_digit =
+                    matches!(byte, b'0'..=b'9' | b'a'..=b'f') && UUID.as_bytes()[at] != b'-';
+                let is_same = byte == UUID.as_bytes()[at];
+                assert_eq!(
+                    canonical_uuid(&text).is_some(),
+                    is_digit || is_same,
+                    "{text:?}"
+                );
+                let text = String::from_utf8(text).unwrap();
+                assert_eq!(TokenId::of(&text) == uuid, is_same, "{text}");
+            }
+        }
     }
 
     proptest! {

@@ -1,28 +1,54 @@
 //! The set that a gateway asks: published a batch at a time, each with the version it brings.
 //!
 //! One writer applies batches; any number of readers ask. A reader holds one version for all its questions: it sees the
-//! whole of a batch or nothing of it.
+//! whole of a batch or nothing of it. It never waits for the writer, and the writer never waits for it.
+//!
+//! # How a batch is published
+//!
+//! Tokens stand in one table that is changed in place. The keys of a batch go into free slots, marked *pending*: they
+//! carry the parity of the batch's sequence, and a reader of another version passes over them. One store, of the pointer
+//! to a new [`View`], publishes them all together with apps, subjects and version. A shard that is full is built anew
+//! beside the old one, and becomes visible by the same store.
+//!
+//! Before the next batch the marks of the last one are taken off. From then on a reader that still holds the version
+//! *before* it could be misled, so the writer first raises `floor`, the oldest sequence that can be read. A reader looks
+//! at the floor when it has its answer, and asks again if its version has sunk below:
+//!
+//! ```text
+//! writer   floor = n;  release fence;  take marks off n, write batch n + 1 (relaxed);  publish view n + 1
+//! reader   load view n (acquire);  ask (relaxed);  acquire fence;  floor > n ? again : done
+//! ```
+//!
+//! The two fences are what makes it right: a reader that saw any word written after `floor = n` also sees that floor. It
+//! asks again only if a batch was published *and* the next one begun meanwhile, so each repetition stands for progress of
+//! the writer. The feature `loom` checks this under all orders that the memory model allows, see `tests/loom.rs`.
 
-use std::{
-    collections::{HashMap, hash_map::Entry as Slot},
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::{Entry, Expiry, TokenId, UnixMillis};
+use crate::{Entry, UnixSeconds};
+
+mod meta;
+mod mix;
+mod shard;
+mod sizes;
+mod sync;
+mod tags;
+mod view;
+mod writer;
+
+pub use view::View;
+
+use shard::SHARDS;
+use sync::{AtomicU64, Ordering, Published, fence};
+use writer::Writer;
 
 /// What is revoked, shared between one writer and its readers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct RevokedSet {
-    published: RwLock<View>,
-}
-
-/// One version of the set.
-#[derive(Debug, Default)]
-pub struct View {
-    version: Arc<str>,
-    tokens: HashMap<TokenId, Expiry>,
-    apps: HashMap<TokenId, UnixMillis>,
-    subjects: HashMap<TokenId, UnixMillis>,
+    published: Published<View>,
+    /// The oldest sequence whose view can still be read; see the module's description.
+    floor: AtomicU64,
+    writer: Mutex<Writer>,
 }
 
 /// What a batch changed.
@@ -34,10 +60,40 @@ pub struct Applied {
     pub total: usize,
 }
 
+/// One entry that a batch brought in, and what it took the place of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// What the set held for the same thing.
+    pub before: Option<Entry>,
+    /// What it holds now, with its expiry [capped](crate::Expiry::capped).
+    pub after: Entry,
+}
+
+/// What a set takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// Bytes on the heap, without what the allocator adds.
+    pub bytes: usize,
+    /// Slots for tokens. A shard grows when 98.4 % of its own are taken.
+    pub slots: usize,
+    /// Tokens in it.
+    pub tokens: usize,
+}
+
 impl RevokedSet {
     /// An empty set without a version.
     pub fn new() -> Self {
-        Self::default()
+        Self::with_capacity(0)
+    }
+
+    /// An empty set without a version, with room for so many tokens.
+    pub fn with_capacity(tokens: usize) -> Self {
+        let writer = Writer::new(tokens);
+        Self {
+            published: Published::new(Arc::new(writer.view())),
+            floor: AtomicU64::new(0),
+            writer: Mutex::new(writer),
+        }
     }
 
     /// Merges `batch` and publishes it together with `version`, in one step.
@@ -45,82 +101,114 @@ impl RevokedSet {
     /// The merge is a union: of two entries for one thing the later expiry, or the later moment of revocation, stays. An
     /// entry is never taken out, so the order of batches does not matter to what the set holds.
     pub fn apply(&self, batch: &[Entry], version: &str) -> Applied {
-        let mut view = self
-            .published
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        let changed = batch.iter().filter(|entry| view.merge(entry)).count();
-        view.version = version.into();
+        self.apply_observed(batch.iter().copied(), version, |_| ())
+    }
+
+    /// As [`Self::apply`]; `observe` is told each change before the batch is published, so that digests can follow.
+    ///
+    /// If it panics, what it was told of is published with the next batch.
+    pub fn apply_observed(
+        &self,
+        batch: impl IntoIterator<Item = Entry>,
+        version: &str,
+        mut observe: impl FnMut(Change),
+    ) -> Applied {
+        let mut writer = self.begin();
+        let mut changed = 0;
+        for entry in batch {
+            if let Some(change) = writer.merge(&entry) {
+                changed += 1;
+                observe(change);
+            }
+        }
+        self.publish(&mut writer, Some(version.into()));
         Applied {
             changed,
-            total: view.len(),
+            total: writer.len(),
         }
+    }
+
+    /// Takes out the tokens whose known expiry is before `horizon`, and says how many they were. The version stays.
+    ///
+    /// Each of the set's shards is published by itself, so that at no time two of them are held twice.
+    pub fn sweep(&self, horizon: UnixSeconds) -> usize {
+        let mut writer = self.begin();
+        let mut swept = 0;
+        for index in 0..SHARDS {
+            let expired = writer.sweep(index, horizon);
+            if expired > 0 {
+                swept += expired;
+                self.publish(&mut writer, None);
+                self.begin_next(&mut writer);
+            }
+        }
+        // The batch that was begun last has nothing in it and is left to the next one.
+        swept
     }
 
     /// Answers any number of questions from one version.
     ///
-    /// Keep `ask` short and free of effects: it may run again where a batch is published meanwhile.
+    /// Keep `ask` short and free of effects: it may run again where batches are published meanwhile, and what it was
+    /// answered before that may be wrong and is thrown away.
+    #[inline]
     pub fn read<R>(&self, ask: impl Fn(&View) -> R) -> R {
-        ask(&self
-            .published
-            .read()
-            .unwrap_or_else(PoisonError::into_inner))
+        loop {
+            let view = self.published.load();
+            let answer = ask(&view);
+            // Whoever has seen a word that was written after the floor was raised, sees that floor below.
+            fence(Ordering::Acquire);
+            if self.floor.load(Ordering::Relaxed) <= view.sequence {
+                return answer;
+            }
+            // And whoever asks again because of a floor, finds the view that it stands for or a newer one.
+            fence(Ordering::Acquire);
+        }
+    }
+
+    /// Visits every entry of one version, in no order, and returns that version. A batch that comes meanwhile waits;
+    /// readers do not.
+    pub fn for_each(&self, visit: impl FnMut(Entry)) -> Arc<str> {
+        let writer = self.writer();
+        writer.for_each(visit);
+        Arc::clone(writer.version())
+    }
+
+    /// What the set takes now.
+    pub fn memory(&self) -> Memory {
+        self.writer().memory()
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self) -> MutexGuard<'_, Writer> {
+        let mut writer = self.writer();
+        self.begin_next(&mut writer);
+        writer
+    }
+
+    /// Begins a batch: from here on words change under readers of versions older than the one that is published.
+    fn begin_next(&self, writer: &mut Writer) {
+        self.floor.store(writer.published(), Ordering::Release);
+        // Whoever sees a word that is written from here on, sees the floor above.
+        fence(Ordering::Release);
+        writer.begin();
+    }
+
+    fn publish(&self, writer: &mut Writer, version: Option<Arc<str>>) {
+        let before = self.published.swap(writer.finish(version));
+        writer.retire(before);
     }
 }
 
-impl View {
-    /// The version that the newest batch brought; empty before the first.
-    pub fn version(&self) -> &Arc<str> {
-        &self.version
-    }
-
-    /// Whether this token is revoked. Presence decides: no clock is read.
-    pub fn has_token(&self, id: TokenId) -> bool {
-        self.tokens.contains_key(&id)
-    }
-
-    /// When the application with this consumer key was revoked last.
-    pub fn app_revoked_at(&self, id: TokenId) -> Option<UnixMillis> {
-        self.apps.get(&id).copied()
-    }
-
-    /// When the subject with this entity id was revoked last.
-    pub fn subject_revoked_at(&self, id: TokenId) -> Option<UnixMillis> {
-        self.subjects.get(&id).copied()
-    }
-
-    /// How many things are revoked.
-    pub fn len(&self) -> usize {
-        self.tokens.len() + self.apps.len() + self.subjects.len()
-    }
-
-    /// Whether nothing is revoked.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    fn merge(&mut self, entry: &Entry) -> bool {
-        match *entry {
-            Entry::Token { id, expiry } => keep_later(&mut self.tokens, id, expiry),
-            Entry::App { id, revoked_at } => keep_later(&mut self.apps, id, revoked_at),
-            Entry::Subject { id, revoked_at } => keep_later(&mut self.subjects, id, revoked_at),
-        }
-    }
-}
-
-fn keep_later<T: Ord>(map: &mut HashMap<TokenId, T>, id: TokenId, value: T) -> bool {
-    match map.entry(id) {
-        Slot::Vacant(slot) => {
-            slot.insert(value);
-            true
-        }
-        Slot::Occupied(mut slot) if *slot.get() < value => {
-            slot.insert(value);
-            true
-        }
-        Slot::Occupied(_) => false,
+impl Default for RevokedSet {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(all(test, not(feature = "loom")))]
 mod tests;

@@ -1,18 +1,30 @@
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
-};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use proptest::{collection::vec, prelude::*, sample::Index};
+use super::{testing::token, *};
+use crate::{Expiry, TokenId, UnixMillis};
 
-use super::*;
-use crate::{Kind, UnixSeconds};
+mod model;
+mod threads;
 
-fn token(n: u32) -> Entry {
+fn until(n: u32, at: u64) -> Entry {
     Entry::Token {
-        id: TokenId::of(&format!("token-{n}")),
-        expiry: Expiry::Never,
+        id: token(n).id(),
+        expiry: Expiry::Known(UnixSeconds(at)),
     }
+}
+
+/// Everything in the set, in an order of its own.
+fn entries(set: &RevokedSet) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    set.for_each(|entry| entries.push(entry));
+    entries.sort_by_key(|entry| (entry.kind(), entry.id()));
+    entries
+}
+
+fn sorted(entries: &[Entry]) -> Vec<Entry> {
+    let mut entries = entries.to_vec();
+    entries.sort_by_key(|entry| (entry.kind(), entry.id()));
+    entries
 }
 
 #[test]
@@ -77,101 +89,169 @@ fn kinds_do_not_mix() {
 }
 
 #[test]
-fn a_reader_sees_all_of_a_batch_or_nothing_with_the_version_that_belongs_to_it() {
-    const BATCH: u32 = 64;
+fn an_observer_is_told_each_change_and_what_was_before() {
     let set = RevokedSet::new();
-    let done = AtomicBool::new(false);
-    thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                while !done.load(Ordering::Relaxed) {
-                    let (version, total) =
-                        set.read(|view| (view.version().to_string(), view.len()));
-                    let batches: usize = version.parse().unwrap_or(0);
-                    assert_eq!(total, batches * BATCH as usize, "version {version}");
-                }
-            });
-        }
-        for batch in 0..200 {
-            let entries: Vec<_> = (0..BATCH).map(|n| token(batch * BATCH + n)).collect();
-            set.apply(&entries, &(batch + 1).to_string());
-        }
-        done.store(true, Ordering::Relaxed);
-    });
-}
-
-fn entry() -> impl Strategy<Value = Entry> {
-    let expiry = prop_oneof![
-        (0..50u64).prop_map(|seconds| Expiry::Known(UnixSeconds(seconds))),
-        Just(Expiry::Unknown),
-        Just(Expiry::Never)
+    let id = TokenId::of("app");
+    let app = |at| Entry::App {
+        id,
+        revoked_at: UnixMillis(at),
+    };
+    set.apply(&[until(1, 10), app(1)], "1-0a");
+    let mut changes = Vec::new();
+    let batch = [
+        until(1, 9),
+        until(1, 11),
+        until(1, 12),
+        token(2),
+        app(1),
+        app(2),
     ];
-    (0..3, 0..8u8, expiry, 0..50u64).prop_map(|(kind, name, expiry, millis)| {
-        let id = TokenId::of(&name.to_string());
-        match kind {
-            0 => Entry::Token { id, expiry },
-            1 => Entry::App {
-                id,
-                revoked_at: UnixMillis(millis),
-            },
-            _ => Entry::Subject {
-                id,
-                revoked_at: UnixMillis(millis),
-            },
-        }
-    })
+    let applied = set.apply_observed(batch, "2-0a", |change| changes.push(change));
+    let change = |before, after| Change { before, after };
+    assert_eq!(
+        changes,
+        [
+            change(Some(until(1, 10)), until(1, 11)),
+            change(Some(until(1, 11)), until(1, 12)),
+            change(None, token(2)),
+            change(Some(app(1)), app(2)),
+        ]
+    );
+    assert_eq!((applied.changed, applied.total), (4, 3));
 }
 
-/// Everything that the set says of the identifiers that [`entry`] draws from.
-fn contents(set: &RevokedSet) -> Vec<(Option<Expiry>, Option<UnixMillis>, Option<UnixMillis>)> {
+#[test]
+fn a_token_that_comes_twice_in_one_batch_has_the_later_expiry() {
+    let set = RevokedSet::new();
+    set.apply(&[until(1, 5), until(1, 7), until(1, 6)], "1-0a");
+    assert_eq!(entries(&set), [until(1, 7)]);
+    set.apply(&[], "2-0a");
+    assert_eq!(entries(&set), [until(1, 7)]);
+}
+
+#[test]
+fn an_end_beyond_the_last_known_is_kept_as_never() {
+    let set = RevokedSet::new();
+    set.apply(
+        &[
+            until(1, Expiry::LAST_KNOWN.0),
+            until(2, Expiry::LAST_KNOWN.0 + 1),
+        ],
+        "1-0a",
+    );
+    let expected = [until(1, Expiry::LAST_KNOWN.0), token(2)];
+    assert_eq!(entries(&set), sorted(&expected));
+}
+
+#[test]
+fn a_sweep_takes_out_what_expired_before_the_horizon_and_nothing_else() {
+    let set = RevokedSet::new();
+    let id = TokenId::of("old");
+    let unknown = Entry::Token {
+        id,
+        expiry: Expiry::Unknown,
+    };
+    let app = Entry::App {
+        id,
+        revoked_at: UnixMillis(1),
+    };
+    set.apply(
+        &[until(1, 599), until(2, 600), token(3), unknown, app],
+        "1-0a",
+    );
+    assert_eq!(set.sweep(UnixSeconds(599)), 0);
+    assert_eq!(set.sweep(UnixSeconds(600)), 1);
+    assert_eq!(set.sweep(UnixSeconds(600)), 0);
+    assert_eq!(
+        entries(&set),
+        sorted(&[until(2, 600), token(3), unknown, app])
+    );
     set.read(|view| {
-        (0..8u8)
-            .map(|name| TokenId::of(&name.to_string()))
-            .map(|id| {
-                (
-                    view.tokens.get(&id).copied(),
-                    view.app_revoked_at(id),
-                    view.subject_revoked_at(id),
-                )
-            })
-            .collect()
-    })
+        assert_eq!((view.len(), &**view.version()), (4, "1-0a"));
+        assert!(!view.has_token(until(1, 0).id()) && view.has_token(until(2, 0).id()));
+    });
+    set.apply(&[until(1, 700)], "2-0a");
+    assert!(set.read(|view| view.has_token(until(1, 0).id()) && view.len() == 5));
 }
 
-proptest! {
-    #[test]
-    fn the_order_and_the_cut_of_batches_do_not_matter(
-        entries in vec(entry(), 0..40),
-        order in vec(any::<Index>(), 40),
-        cut: Index,
-    ) {
-        let whole = RevokedSet::new();
-        whole.apply(&entries, "all");
+#[test]
+fn a_swept_set_gives_its_memory_back() {
+    let set = RevokedSet::new();
+    let batch: Vec<_> = (0..100_000)
+        .map(|n| until(n, 1000 + u64::from(n % 10)))
+        .collect();
+    set.apply(&batch, "1-0a");
+    let full = set.memory();
+    assert_eq!(set.sweep(UnixSeconds(1009)), 90_000);
+    let swept = set.memory();
+    assert_eq!(swept.tokens, 10_000);
+    assert!(swept.bytes < full.bytes / 7, "{full:?} {swept:?}");
+    assert!((0..100_000).all(|n| set.read(|view| view.has_token(token(n).id())) == (n % 10 == 9)));
+}
 
-        let mut shuffled = entries.clone();
-        for (at, index) in order.iter().enumerate().take(entries.len()) {
-            shuffled.swap(at, index.index(entries.len()));
-        }
-        let parts = RevokedSet::new();
-        let (first, second) = shuffled.split_at(cut.index(entries.len() + 1));
-        parts.apply(first, "first");
-        parts.apply(second, "second");
-
-        prop_assert_eq!(contents(&whole), contents(&parts));
+#[test]
+fn memory_stays_below_32_bytes_for_each_token_while_it_grows() {
+    let set = RevokedSet::new();
+    let mut n = 0;
+    while n < 200_000 {
+        let batch: Vec<_> = (n..n + 1000).map(token).collect();
+        set.apply(&batch, "v");
+        n += 1000;
+        let memory = set.memory();
+        assert_eq!(memory.tokens, n as usize);
+        let bound = if n < 100_000 { 44 } else { 32 };
+        assert!(memory.bytes <= bound * memory.tokens + 60_000, "{memory:?}");
     }
+}
 
-    #[test]
-    fn what_was_applied_is_found_and_nothing_else(entries in vec(entry(), 0..40)) {
-        let set = RevokedSet::new();
-        set.apply(&entries, "all");
-        for name in 0..8u8 {
-            let id = TokenId::of(&name.to_string());
-            let applied = |kind| entries.iter().any(|entry| entry.kind() == kind && entry.id() == id);
-            set.read(|view| {
-                assert_eq!(view.has_token(id), applied(Kind::Token));
-                assert_eq!(view.app_revoked_at(id).is_some(), applied(Kind::App));
-                assert_eq!(view.subject_revoked_at(id).is_some(), applied(Kind::Subject));
-            });
-        }
+#[test]
+fn a_set_with_room_does_not_grow_while_it_is_filled() {
+    let set = RevokedSet::with_capacity(50_000);
+    let before = set.memory();
+    for part in 0..50 {
+        let batch: Vec<_> = (part * 1000..(part + 1) * 1000).map(token).collect();
+        set.apply(&batch, "v");
     }
+    assert_eq!(set.memory().slots, before.slots);
+    assert_eq!(set.read(View::len), 50_000);
+}
+
+#[test]
+fn a_batch_too_large_to_wait_in_its_shards_is_applied_all_the_same() {
+    let tokens = (SHARDS * writer::MOST_PENDING) as u32 + 100_000;
+    let set = RevokedSet::with_capacity(tokens as usize);
+    let batch: Vec<_> = (0..tokens)
+        .map(|n| Entry::Token {
+            id: TokenId::from_u128(n.into()),
+            expiry: Expiry::Known(UnixSeconds(n.into())),
+        })
+        .collect();
+    let applied = set.apply(&batch, "1-0a");
+    assert_eq!(applied.total, batch.len());
+    let memory = set.memory();
+    assert!(memory.bytes < 22 * memory.slots, "{memory:?}");
+    assert_eq!(entries(&set), batch);
+    set.read(|view| assert!(batch.iter().all(|entry| view.has_token(entry.id()))));
+}
+
+#[test]
+fn what_an_interrupted_batch_brought_comes_with_the_next_one() {
+    let set = RevokedSet::new();
+    set.apply(&[token(1)], "1-0a");
+    let interrupted = catch_unwind(AssertUnwindSafe(|| {
+        set.apply_observed([token(2), token(3)], "2-0a", |change| {
+            assert_ne!(change.after, token(3), "interrupted");
+        })
+    }));
+    assert!(interrupted.is_err());
+    let seen = |n| set.read(|view| view.has_token(token(n).id()));
+    assert_eq!(
+        ([1, 2, 3, 4].map(seen), set.read(View::len)),
+        ([true, false, false, false], 1)
+    );
+    let applied = set.apply_observed([token(4)], "3-0a", |_| {
+        assert_eq!([1, 2, 3, 4].map(seen), [true, false, false, false]);
+    });
+    assert_eq!(applied.total, 4);
+    assert_eq!([1, 2, 3, 4].map(seen), [true; 4]);
 }
