@@ -3,13 +3,17 @@
 use std::{error::Error as _, fmt, sync::Arc, time::Duration, time::SystemTime};
 
 use reqwest::{Client, Response, StatusCode, Url, header, redirect};
-use rescind_revocation::{Revocation, UnixMillis};
+use rescind_revocation::UnixMillis;
 use thiserror::Error;
 
 use crate::text::one_line;
 
 mod list;
+mod listing;
 mod route;
+
+pub use list::Rows;
+pub use listing::{Listing, Part};
 
 /// Path below the service URL.
 const PATH: &str = "internal/data/v1/revokedjwt";
@@ -100,17 +104,6 @@ pub enum CatchupError {
     Body(String),
 }
 
-/// The whole list as it was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RevokedList {
-    /// What is revoked, in the order of the answer.
-    pub revocations: Vec<Revocation>,
-    /// Rows that could not be read.
-    pub skipped: usize,
-    /// The control plane's clock when it answered (`Date`).
-    pub date: Option<SystemTime>,
-}
-
 /// A client for the list. Each fetch is one attempt on a connection of its own; whether and when to try again is the
 /// caller's affair.
 #[derive(Debug, Clone)]
@@ -149,9 +142,11 @@ impl Catchup {
         })
     }
 
-    /// Reads the list once. `now` stands in for a moment of revocation that is absent or lies in the future; where the
-    /// control plane's clock is later, it stands in.
-    pub async fn fetch(&self, now: UnixMillis) -> Result<RevokedList, CatchupError> {
+    /// Asks for the list once, at the moment `now`. What is answered is read by [`Listing::next`].
+    ///
+    /// The later of `now` and the control plane's clock stands in for a moment of revocation that is absent or lies in the
+    /// future.
+    pub async fn fetch(&self, now: UnixMillis) -> Result<Listing, CatchupError> {
         let mut request = self
             .client
             .get(self.url.clone())
@@ -167,39 +162,15 @@ impl Catchup {
             }
             status => return Err(CatchupError::Status(status.as_u16())),
         }
-        let date = date(&response);
-        let now = date.map_or(now, |date| now.max(millis(date)));
-        let body = body(response, MAX_LIST_BYTES).await?;
-        let list = list::read(&body, now)?;
-        Ok(RevokedList {
-            revocations: list.revocations,
-            skipped: list.skipped,
-            date,
-        })
+        Ok(Listing::begin(response, now, MAX_LIST_BYTES))
     }
 }
 
-fn date(response: &Response) -> Option<SystemTime> {
+fn date(response: &Response) -> Option<UnixMillis> {
     let text = response.headers().get(header::DATE)?.to_str().ok()?;
-    httpdate::parse_http_date(text).ok()
-}
-
-fn millis(time: SystemTime) -> UnixMillis {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH);
-    UnixMillis(since.map_or(0, |since| {
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    }))
-}
-
-async fn body(mut response: Response, limit: usize) -> Result<Vec<u8>, CatchupError> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(transport)? {
-        if body.len() + chunk.len() > limit {
-            return Err(CatchupError::Body(format!("more than {limit} bytes")));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
+    let date = httpdate::parse_http_date(text).ok()?;
+    let since = date.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_millis()).ok().map(UnixMillis)
 }
 
 fn transport(error: reqwest::Error) -> CatchupError {

@@ -40,6 +40,37 @@ pub enum Event {
     },
 }
 
+/// When something was heard, by our own clock and, where it is known, by the control plane's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Received {
+    /// By our own clock.
+    pub at: UnixMillis,
+    /// By the control plane's.
+    pub control_plane: Option<UnixMillis>,
+}
+
+impl Received {
+    /// The earlier of both.
+    pub fn earliest(self) -> UnixMillis {
+        self.control_plane.map_or(self.at, |at| at.min(self.at))
+    }
+
+    /// The later of both.
+    pub fn latest(self) -> UnixMillis {
+        self.control_plane.map_or(self.at, |at| at.max(self.at))
+    }
+}
+
+/// By our own clock alone.
+impl From<UnixMillis> for Received {
+    fn from(at: UnixMillis) -> Self {
+        Self {
+            at,
+            control_plane: None,
+        }
+    }
+}
+
 /// Why a message cannot be read. Printing it shows no part of the message.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DecodeError {
@@ -112,12 +143,12 @@ impl DecodeError {
 /// Reads one message of the hub.
 ///
 /// The form follows from `content_type`; where that is unknown or absent, a body that begins with `{` is JSON.
-/// `received_at` is what stands in for a moment of revocation that is absent or lies in the future, and what decides
-/// whether an expiry can be believed.
+/// The later clock of `received` stands in for a moment of revocation that is absent or lies in the future; the earlier one
+/// decides whether an expiry can be believed.
 pub fn decode(
     content_type: Option<&str>,
     body: &[u8],
-    received_at: UnixMillis,
+    received: impl Into<Received>,
 ) -> Result<Event, DecodeError> {
     if body.len() > MAX_BODY_BYTES {
         return Err(DecodeError::TooLarge(body.len()));
@@ -125,7 +156,7 @@ pub fn decode(
     if body.is_empty() {
         return Err(DecodeError::Empty);
     }
-    event::event(fields(content_type, body)?, received_at)
+    event::event(fields(content_type, body)?, received.into())
 }
 
 /// The fields of an event that matter, as far as the message has them.

@@ -1,7 +1,7 @@
 //! The control plane, seen from here: its event hub (AMQP) and its whole list of revocations (REST).
 //!
-//! [`subscribe`] keeps one subscription alive for as long as it runs and hands on what arrives, decoded by [`decode()`].
-//! [`Catchup`] reads the whole list once; when to read it, and when to read it again, is the caller's affair. Nothing is
+//! [`subscribe`] keeps its subscriptions alive for as long as it runs and hands on what arrives, decoded by [`decode()`].
+//! [`Catchup`] reads the whole list once, while it comes; when to read it, and when to read it again, is the caller's affair. Nothing is
 //! stored here, and nothing here decides what a revocation means.
 
 mod backoff;
@@ -14,9 +14,11 @@ mod metrics;
 mod subscribe;
 mod text;
 
-pub use catchup::{Catchup, CatchupConfig, CatchupConfigError, CatchupError, RevokedList};
-pub use decode::{DecodeError, Event, MAX_BODY_BYTES, decode};
+pub use catchup::{Catchup, CatchupConfig, CatchupConfigError, CatchupError, Listing, Part, Rows};
+pub use decode::{DecodeError, Event, MAX_BODY_BYTES, Received, decode};
 pub use delivery::{Delivery, settle_all};
 pub use endpoint::{Endpoint, EndpointError, parse_endpoint};
 pub use metrics::Metrics;
-pub use subscribe::{Clock, HubConfig, HubConfigError, HubMessage, HubTls, subscribe};
+pub use subscribe::{
+    Clock, DurableQueue, HubConfig, HubConfigError, HubMessage, HubTls, Mode, Place, subscribe,
+};

@@ -56,7 +56,7 @@ impl Metrics {
         );
         registry.register(
             "hub_connected",
-            "Whether a subscription to the hub stands",
+            "Subscriptions to the hub that stand",
             self.connected.clone(),
         );
         registry.register(

@@ -1,4 +1,4 @@
-//! One subscription to the hub, for as long as the process runs.
+//! Subscriptions to the hub, for as long as the process runs: one, or one for each broker.
 //!
 //! ```text
 //!            attempt fails: wait, next endpoint
@@ -16,7 +16,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use rescind_revocation::UnixMillis;
+use futures_util::future::join_all;
 use thiserror::Error;
 use tokio::{
     sync::mpsc,
@@ -25,15 +25,16 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::{Delivery, Endpoint, Metrics, backoff, failover::Failover};
+use crate::{Delivery, Endpoint, Metrics, Received, backoff, failover::Failover};
 
 mod connection;
+mod queue;
 mod session;
 
 use session::{End, Session};
 
-/// What time it is, in milliseconds since the Unix epoch.
-pub type Clock = Arc<dyn Fn() -> UnixMillis + Send + Sync>;
+/// What time it is.
+pub type Clock = Arc<dyn Fn() -> Received + Send + Sync>;
 
 /// A subscription that stood this long has proved its endpoint: after its loss the search begins anew. One that falls
 /// earlier counts as a failed attempt, so that a broker that accepts and then kicks is not asked in a tight loop.
@@ -42,8 +43,12 @@ const PROVED: Duration = Duration::from_secs(10);
 /// Where to subscribe, and how.
 #[derive(Debug, Clone)]
 pub struct HubConfig {
-    /// Brokers in the order in which they are tried. At least one.
+    /// The brokers. At least one.
     pub endpoints: Vec<Endpoint>,
+    /// Whether one of them is enough. Default: failover.
+    pub mode: Mode,
+    /// A queue that outlives its connection. Default: none.
+    pub durable_queue: Option<DurableQueue>,
     /// How `amqps` endpoints are verified. Needed if there is one.
     pub tls: Option<HubTls>,
     /// The heartbeat to ask for, in whole seconds from 1 to 60. Qpid and Andes offer none, and then a frozen broker would
@@ -57,6 +62,25 @@ pub struct HubConfig {
     pub step_timeout: Duration,
     /// What the broker shows for the connection.
     pub connection_name: String,
+}
+
+/// What several brokers are to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Any of them has every event: one subscription, to the first one in order that answers.
+    Failover,
+    /// An event may reach only one of them: a subscription to each.
+    All,
+}
+
+/// A queue that keeps what is published while nobody consumes it. Only RabbitMQ can have one that is dropped when it is
+/// forgotten; on another broker the subscription is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DurableQueue {
+    /// Its name, this adapter's alone: a second consumer is refused.
+    pub name: String,
+    /// How long it is kept unused, in whole milliseconds.
+    pub expires: Duration,
 }
 
 /// How the brokers behind `amqps` endpoints are verified.
@@ -91,6 +115,12 @@ pub enum HubConfigError {
     /// Not 1 to 1000.
     #[error("prefetch is not 1 to 1000")]
     Prefetch,
+    /// Not a name that a queue can have.
+    #[error("the name of the durable queue is not 1 to 255 bytes, or begins with `amq.`")]
+    QueueName,
+    /// Not 1 ms to 2^32 ms.
+    #[error("the durable queue expires after no time or after more than 49 days")]
+    QueueExpiry,
 }
 
 impl HubConfig {
@@ -98,6 +128,8 @@ impl HubConfig {
     pub fn new(endpoints: Vec<Endpoint>, tls: Option<HubTls>) -> Self {
         Self {
             endpoints,
+            mode: Mode::Failover,
+            durable_queue: None,
             tls,
             heartbeat: Duration::from_secs(5),
             prefetch: 1000,
@@ -121,29 +153,70 @@ impl HubConfig {
         if !(1..=1000).contains(&self.prefetch) {
             return Err(HubConfigError::Prefetch);
         }
-        Ok(())
+        self.durable_queue
+            .as_ref()
+            .map_or(Ok(()), DurableQueue::validate)
+    }
+
+    /// The settings of each subscription.
+    fn split(self) -> Vec<Self> {
+        match self.mode {
+            Mode::Failover => vec![self],
+            Mode::All => {
+                let one = |endpoint: &Endpoint| Self {
+                    endpoints: vec![endpoint.clone()],
+                    ..self.clone()
+                };
+                self.endpoints.iter().map(one).collect()
+            }
+        }
     }
 }
 
-/// What the subscription tells its owner, in the order in which it happens.
+impl DurableQueue {
+    fn validate(&self) -> Result<(), HubConfigError> {
+        if !(1..=255).contains(&self.name.len()) || self.name.starts_with("amq.") {
+            return Err(HubConfigError::QueueName);
+        }
+        match u32::try_from(self.expires.as_millis()) {
+            Ok(1..) => Ok(()),
+            _ => Err(HubConfigError::QueueExpiry),
+        }
+    }
+}
+
+/// Which of the subscriptions it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// From 0, in the order of the endpoints; 0 where there is one for all of them.
+    pub index: usize,
+    /// How many there are.
+    pub count: usize,
+}
+
+/// What the subscriptions tell their owner, each in the order in which it happens.
 #[derive(Debug)]
 pub enum HubMessage {
     /// A queue is bound and consumed: from here on nothing is missed until the next [`Lost`](Self::Lost). What was
     /// published before is not in it: read the list now.
     Subscribed {
+        /// Which subscription stands.
+        place: Place,
         /// The broker, without credentials.
         endpoint: String,
     },
-    /// No subscription stands, and why. Comes when one ends, and again for each attempt to build one that fails.
+    /// A subscription does not stand, and why. Comes when one ends, and again for each attempt to build it that fails.
     Lost {
+        /// Which subscription does not stand.
+        place: Place,
         /// One line, without credentials.
         reason: String,
     },
-    /// A message, in the order of the queue.
+    /// A message, in the order of its queue.
     Delivery(Delivery),
 }
 
-/// Keeps a subscription alive until `cancel` is cancelled or the receiver of `out` is gone, then closes it.
+/// Keeps the subscriptions alive until `cancel` is cancelled or the receiver of `out` is gone, then closes them.
 ///
 /// No failure ends it. `out` should be bounded: when its receiver is slow, deliveries stay unacknowledged, and at
 /// `prefetch` of them the broker waits.
@@ -154,17 +227,24 @@ pub async fn subscribe(
     out: mpsc::Sender<HubMessage>,
     cancel: CancellationToken,
 ) {
-    let subscriber = Subscriber {
-        config,
-        now,
-        metrics,
-        out,
-        cancel,
-    };
-    subscriber.run().await;
+    let configs = config.split();
+    let count = configs.len();
+    let subscribers = configs.into_iter().enumerate().map(|(index, config)| {
+        let subscriber = Subscriber {
+            place: Place { index, count },
+            config,
+            now: Arc::clone(&now),
+            metrics: Arc::clone(&metrics),
+            out: out.clone(),
+            cancel: cancel.clone(),
+        };
+        subscriber.run()
+    });
+    join_all(subscribers).await;
 }
 
 struct Subscriber {
+    place: Place,
     config: HubConfig,
     now: Clock,
     metrics: Arc<Metrics>,
@@ -206,7 +286,12 @@ impl Subscriber {
             } else {
                 failover.failed();
             }
-            if self.tell(HubMessage::Lost { reason }).await.is_none() {
+            let place = self.place;
+            if self
+                .tell(HubMessage::Lost { place, reason })
+                .await
+                .is_none()
+            {
                 return;
             }
         }
@@ -215,6 +300,7 @@ impl Subscriber {
     /// Builds a subscription, or says in one line why that failed. `None` when cancelled.
     async fn attempt(&self, index: usize) -> Option<Result<Session, String>> {
         let endpoint = &self.config.endpoints[index];
+        let index = self.index(index);
         info!("Dialing URI [{index}] \"{endpoint}\"");
         let built = tokio::select! {
             () = self.cancel.cancelled() => return None,
@@ -228,22 +314,32 @@ impl Subscriber {
 
     async fn consume(&self, index: usize, session: Session) -> End {
         let endpoint = self.config.endpoints[index].to_string();
+        let index = self.index(index);
         info!("Successfully established the AMQP connection on URI [{index}], \"{endpoint}\"");
         let subscribed = HubMessage::Subscribed {
+            place: self.place,
             endpoint: endpoint.clone(),
         };
-        self.metrics.connected.set(1);
+        self.metrics.connected.inc();
         let end = match self.tell(subscribed).await {
             Some(()) => session.run(self).await,
             None => session.close(End::Cancelled).await,
         };
-        self.metrics.connected.set(0);
+        self.metrics.connected.dec();
         match end {
             End::Cancelled => End::Cancelled,
             End::Lost(reason) => {
                 warn!("Lost the subscription on URI [{index}] \"{endpoint}\": {reason}");
                 End::Lost(format!("{endpoint}: {reason}"))
             }
+        }
+    }
+
+    /// The endpoint's place in the configured list.
+    fn index(&self, index: usize) -> usize {
+        match self.config.mode {
+            Mode::Failover => index,
+            Mode::All => self.place.index,
         }
     }
 

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::LedgerError;
+use crate::{LedgerError, store::cannot_write};
 
 const OWNER_ONLY: u32 = 0o600;
 
@@ -15,8 +15,9 @@ const OWNER_ONLY: u32 = 0o600;
 #[derive(Debug)]
 pub(crate) struct Directory {
     path: PathBuf,
-    /// The lock goes with the file handle, also when the process is killed.
-    _lock: File,
+    /// The lock goes with the file handle, also when the process is killed. `None` where no file can be made to lock: then
+    /// nobody can write here, until [`ensure_locked`](Self::ensure_locked).
+    lock: Option<File>,
 }
 
 impl Directory {
@@ -24,10 +25,22 @@ impl Directory {
     pub(crate) fn open(path: &Path) -> Result<Self, LedgerError> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
         made.map_err(|source| error("create the ledger directory", path, source))?;
+        let lock = match lock(path) {
+            Err(error) if cannot_write(&error) => lock_unwritable(path)?,
+            lock => Some(lock?),
+        };
         Ok(Self {
             path: path.to_owned(),
-            _lock: lock(path)?,
+            lock,
         })
+    }
+
+    /// Takes the lock where it could not be taken before.
+    pub(crate) fn ensure_locked(&mut self) -> Result<(), LedgerError> {
+        if self.lock.is_none() {
+            self.lock = Some(lock(&self.path)?);
+        }
+        Ok(())
     }
 
     /// The database file.
@@ -97,19 +110,34 @@ fn lock(directory: &Path) -> Result<File, LedgerError> {
         .mode(OWNER_ONLY)
         .open(&path);
     let mut file = opened.map_err(|source| error("open", &path, source))?;
+    take(directory, &path, &mut file)?;
+    // Who holds it is a courtesy to the next one who asks; on a full disk the lock holds without it.
+    let _ = file
+        .set_len(0)
+        .and_then(|()| write!(file, "{}", std::process::id()));
+    Ok(file)
+}
+
+/// The lock of a directory that cannot be written to, if it has ever had one.
+fn lock_unwritable(directory: &Path) -> Result<Option<File>, LedgerError> {
+    let path = directory.join("lock");
+    let mut file = match File::open(&path) {
+        Ok(file) => file,
+        Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(error("open", &path, source)),
+    };
+    take(directory, &path, &mut file)?;
+    Ok(Some(file))
+}
+
+fn take(directory: &Path, path: &Path, file: &mut File) -> Result<(), LedgerError> {
     match file.try_lock() {
-        Ok(()) => {
-            // Who holds it is a courtesy to the next one who asks; on a full disk the lock holds without it.
-            let _ = file
-                .set_len(0)
-                .and_then(|()| write!(file, "{}", std::process::id()));
-            Ok(file)
-        }
+        Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => Err(LedgerError::Locked {
             path: directory.to_owned(),
-            pid: holder(&mut file),
+            pid: holder(file),
         }),
-        Err(TryLockError::Error(source)) => Err(error("lock", &path, source)),
+        Err(TryLockError::Error(source)) => Err(error("lock", path, source)),
     }
 }
 

@@ -67,6 +67,20 @@ pub enum LedgerError {
     },
 }
 
+impl LedgerError {
+    /// The error with its causes, in one line.
+    pub(crate) fn reason(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+}
+
 fn holder(pid: &str) -> String {
     if pid.is_empty() {
         String::new()

@@ -7,17 +7,26 @@
 //!               └── next append: open again, read the end, take in what was durable all the same
 //! ```
 
-use std::path::{Path, PathBuf};
+use std::{
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+};
 
-use rescind_revocation::{Revocation, UnixMillis};
+mod upkeep;
+
+pub use upkeep::Swept;
+
+use rescind_revocation::{Digests, Revocation, UnixMillis};
 
 use crate::{
     Cursor, Damage, LedgerError, LedgerReader,
     directory::Directory,
     epochs::Epochs,
+    groups::Groups,
+    log::Log,
     memory::Memory,
     salvage,
-    store::{Contents, Store, Unsaved, is_damage},
+    store::{Contents, Left, Store, Unsaved, cannot_write, is_damage, read_unwritable},
 };
 
 /// The writer of a ledger. It holds the directory: a second one is refused until this one is dropped.
@@ -28,7 +37,7 @@ pub struct Ledger {
     pub(crate) store: Option<Store>,
     reader: LedgerReader,
     unsaved: Unsaved,
-    source_good_at: Option<UnixMillis>,
+    groups: Groups,
 }
 
 /// What an opening found.
@@ -71,21 +80,37 @@ impl Ledger {
     pub fn open(directory: impl AsRef<Path>) -> Result<(Self, Opening), LedgerError> {
         let directory = Directory::open(directory.as_ref())?;
         let mut aside = salvage::finish(&directory)?;
-        let (mut store, mut contents) = read(&directory)?;
+        let Found {
+            mut store,
+            mut contents,
+            mut unwritable,
+        } = read(&directory)?;
         let damage = std::mem::take(&mut contents.damage);
         if !damage.is_empty() {
             drop(store);
             aside = salvage::salvage(&directory, &contents)?.or(aside);
-            contents.complete = false;
-            store = Some(Store::open(&directory.database())?);
+            // The fresh file has rows of its own.
+            Found {
+                store,
+                contents,
+                unwritable,
+            } = read(&directory)?;
         }
         directory.sync()?;
 
         let epochs = Epochs::begin(contents.epochs, contents.head);
         let begun = epochs.current();
         let saved = store.as_mut().map(|store| store.save_epoch(begun));
-        let unwritable = saved.and_then(Result::err).map(|error| error.to_string());
-        let memory = Memory::new(contents.entries, contents.head, epochs, contents.complete);
+        if let Some(Err(error)) = saved {
+            unwritable = Some(error.to_string());
+        }
+        contents.log.shrink();
+        contents.groups.review();
+        let digests = digests(&contents.log);
+        let mut memory = Memory::new(contents.log, digests, contents.head, epochs);
+        memory.complete = contents.complete;
+        memory.source_good_at = contents.source_good_at;
+        memory.set_horizon(contents.horizon);
         let opening = Opening {
             entries: memory.log.len(),
             head: memory.head(),
@@ -100,7 +125,7 @@ impl Ledger {
             store: store.filter(|_| opening.unwritable.is_none()),
             reader: LedgerReader::new(memory),
             unsaved: opening.unwritable.is_some().then_some(begun),
-            source_good_at: contents.source_good_at,
+            groups: contents.groups,
         };
         Ok((ledger, opening))
     }
@@ -110,9 +135,14 @@ impl Ledger {
         self.reader.clone()
     }
 
+    /// Whether the file is open for writing. Where it is not, the next write tries to open it.
+    pub fn is_writable(&self) -> bool {
+        self.store.is_some()
+    }
+
     /// When the source was last good, as far as the ledger was told.
     pub fn source_good_at(&self) -> Option<UnixMillis> {
-        self.source_good_at
+        self.reader.source_good_at()
     }
 
     /// Appends one group: what of it says something new gets the next sequences and is on disk when this returns. Only
@@ -128,11 +158,11 @@ impl Ledger {
         let changed = changes.len();
         let entries: Vec<_> = (head + 1..).zip(changes).collect();
         if let Some((last, _)) = entries.last() {
-            let last = *last;
+            let sequences = head + 1..=*last;
             self.commit("append to", |store, unsaved| {
-                store.append(unsaved, head + 1..=last, &entries)
+                store.append(unsaved, sequences.clone(), &entries)
             })?;
-            self.reader.memory_mut().merge(entries, last);
+            self.take_in(&sequences, &entries);
         }
         Ok(Appended {
             head: self.reader.head(),
@@ -156,7 +186,7 @@ impl Ledger {
     /// It is not complete for its readers all the same; the next opening may find it complete.
     pub fn mark_incomplete(&mut self) -> Result<(), LedgerError> {
         self.reader.memory_mut().complete = false;
-        self.set_source(false, self.source_good_at)
+        self.set_source(false, self.source_good_at())
     }
 
     /// Stores that the source is good at `now`.
@@ -177,8 +207,9 @@ impl Ledger {
         self.commit("write to", |store, unsaved| {
             store.set_source(unsaved, complete, good_at)
         })?;
-        self.source_good_at = good_at;
-        self.reader.memory_mut().complete = complete;
+        let mut memory = self.reader.memory_mut();
+        memory.source_good_at = good_at;
+        memory.complete = complete;
         Ok(())
     }
 
@@ -207,6 +238,7 @@ impl Ledger {
         if self.store.is_some() {
             return Ok(());
         }
+        self.directory.ensure_locked()?;
         let store = Store::open(&self.directory.database())?;
         let head = self.reader.head().sequence;
         let end = store.end().map_err(|error| self.sqlite("read", error))?;
@@ -218,11 +250,28 @@ impl Ledger {
             });
         }
         let left = store
-            .load_after(head)
+            .left_behind(head)
             .map_err(|error| self.sqlite("read", error))?;
-        self.reader.memory_mut().merge(left.entries, left.head);
+        let keys = store.keys().map_err(|error| self.sqlite("read", error))?;
+        let mut first = head + 1;
+        for Left { last, entries } in left {
+            self.take_in(&(first..=last), &entries);
+            first = last + 1;
+        }
+        self.count_rows(&keys);
         self.store = Some(store);
         Ok(())
+    }
+
+    /// Makes visible what is durable.
+    fn take_in(&mut self, sequences: &RangeInclusive<u64>, entries: &[(u64, Revocation)]) {
+        let stored = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+        self.groups.push(sequences, stored);
+        let groups = &mut self.groups;
+        let mut memory = self.reader.memory_mut();
+        memory.merge(entries, *sequences.end(), |sequence| {
+            groups.dropped(sequence);
+        });
     }
 
     fn sqlite(&self, doing: &'static str, source: rusqlite::Error) -> LedgerError {
@@ -234,20 +283,49 @@ impl Ledger {
     }
 }
 
-/// Opens and reads the file; without a store where SQLite cannot take it for a database.
-fn read(directory: &Directory) -> Result<(Option<Store>, Contents), LedgerError> {
+fn digests(log: &Log) -> Digests {
+    let mut digests = Digests::new();
+    for (_, entry) in log.range(0, u64::MAX) {
+        digests.insert(&entry.entry());
+    }
+    digests
+}
+
+/// What an opening found in the directory.
+struct Found {
+    /// `None` where there is none that can be written to.
+    store: Option<Store>,
+    contents: Contents,
+    unwritable: Option<String>,
+}
+
+/// Opens and reads the file, as it is where SQLite cannot take it for a database or where it cannot be written to.
+fn read(directory: &Directory) -> Result<Found, LedgerError> {
     let path = directory.database();
-    let store = match Store::open(&path) {
-        Ok(store) => store,
+    let (contents, unwritable) = match Store::open(&path) {
+        Ok(store) => {
+            let contents = store.load().map_err(|source| LedgerError::Sqlite {
+                doing: "read",
+                path,
+                source,
+            })?;
+            return Ok(Found {
+                store: Some(store),
+                contents,
+                unwritable: None,
+            });
+        }
         Err(LedgerError::Sqlite { source, .. }) if is_damage(&source) => {
-            return Ok((None, Contents::unreadable(&source)));
+            (Contents::unreadable(&source), None)
+        }
+        Err(error) if cannot_write(&error) && path.exists() => {
+            (read_unwritable(&path)?, Some(error.reason()))
         }
         Err(error) => return Err(error),
     };
-    let contents = store.load().map_err(|source| LedgerError::Sqlite {
-        doing: "read",
-        path,
-        source,
-    })?;
-    Ok((Some(store), contents))
+    Ok(Found {
+        store: None,
+        contents,
+        unwritable,
+    })
 }

@@ -1,40 +1,41 @@
-//! The live entries in memory: in sequence order, with an index by what they name.
+//! What readers see: the live entries, their digests, and what is known of the ledger as a whole. Everything in it is
+//! durable.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
+use std::collections::HashMap;
+
+use rescind_revocation::{Digest, Digests, Expiry, Revocation, UnixMillis, UnixSeconds};
+
+use crate::{
+    Cursor,
+    codec::{EntryRef, Value},
+    epochs::Epochs,
+    log::{Key, Log},
 };
 
-use rescind_revocation::{Kind, Revocation, TokenId};
-
-use crate::{Cursor, epochs::Epochs};
-
-/// What readers see. Everything in it is durable.
+/// What readers see.
 #[derive(Debug)]
 pub(crate) struct Memory {
-    pub(crate) log: BTreeMap<u64, Arc<Revocation>>,
-    index: HashMap<(Kind, TokenId), u64>,
+    pub(crate) log: Log,
+    digests: Digests,
     head: u64,
     pub(crate) epochs: Epochs,
     pub(crate) complete: bool,
+    pub(crate) source_good_at: Option<UnixMillis>,
+    horizon: UnixSeconds,
 }
 
 impl Memory {
-    pub(crate) fn new(
-        entries: Vec<(u64, Revocation)>,
-        head: u64,
-        epochs: Epochs,
-        complete: bool,
-    ) -> Self {
-        let mut memory = Self {
-            log: BTreeMap::new(),
-            index: HashMap::with_capacity(entries.len()),
-            head: 0,
+    /// `digests` are those of `log`.
+    pub(crate) fn new(log: Log, digests: Digests, head: u64, epochs: Epochs) -> Self {
+        Self {
+            log,
+            digests,
+            head,
             epochs,
-            complete,
-        };
-        memory.merge(entries, head);
-        memory
+            complete: false,
+            source_good_at: None,
+            horizon: UnixSeconds(0),
+        }
     }
 
     pub(crate) fn head(&self) -> Cursor {
@@ -44,76 +45,112 @@ impl Memory {
         }
     }
 
-    pub(crate) fn find(&self, key: (Kind, TokenId)) -> Option<(u64, &Arc<Revocation>)> {
-        let sequence = *self.index.get(&key)?;
-        self.log.get(&sequence).map(|entry| (sequence, entry))
+    /// Before this expiry entries were dropped.
+    pub(crate) fn horizon(&self) -> UnixSeconds {
+        self.horizon
     }
 
-    /// What of `group` says more than what is held, in order; of several entries for one thing the one that says most.
+    /// The digest of what is live from the horizon on, and how many entries that is.
+    pub(crate) fn digest(&self) -> (Digest, u64) {
+        self.digests.from(self.horizon)
+    }
+
+    /// What of `group` says more than what is held, in order; of several entries for one thing their union. A token that
+    /// expired before the horizon says nothing.
     pub(crate) fn changes(&self, group: &[Revocation]) -> Vec<Revocation> {
         let mut changes: Vec<Revocation> = Vec::new();
-        let mut places = HashMap::new();
+        let mut places: HashMap<Key, usize> = HashMap::new();
         for revocation in group {
-            let key = key(revocation);
-            match places.get(&key) {
-                Some(place) => {
-                    let change: &mut Revocation = &mut changes[*place];
-                    if says_more(revocation, change) {
-                        change.clone_from(revocation);
-                    }
+            if is_before(revocation, self.horizon) {
+                continue;
+            }
+            let key = (revocation.kind(), revocation.identifier().id());
+            if let Some(place) = places.get(&key) {
+                if let Some(union) = revocation.over(&changes[*place]) {
+                    changes[*place] = union;
                 }
-                None if self
-                    .find(key)
-                    .is_none_or(|(_, held)| says_more(revocation, held)) =>
-                {
-                    places.insert(key, changes.len());
-                    changes.push(revocation.clone());
-                }
-                None => {}
+                continue;
+            }
+            let change = match self.log.find(key) {
+                Some((_, held)) => over(revocation, &held),
+                None => Some(revocation.clone()),
+            };
+            if let Some(change) = change {
+                places.insert(key, changes.len());
+                changes.push(change);
             }
         }
         changes
     }
 
-    /// Takes in what is durable by now, and moves the head. An entry for what is already held supersedes it.
-    pub(crate) fn merge(&mut self, entries: Vec<(u64, Revocation)>, head: u64) {
+    /// Takes in what is durable by now, and moves the head. `superseded` is told each sequence that is live no more.
+    pub(crate) fn merge(
+        &mut self,
+        entries: &[(u64, Revocation)],
+        head: u64,
+        mut superseded: impl FnMut(u64),
+    ) {
         for (sequence, revocation) in entries {
-            let superseded = self.index.insert(key(&revocation), sequence);
-            if let Some(superseded) = superseded {
-                self.log.remove(&superseded);
+            let before = self.log.push(*sequence, revocation);
+            let entry = before.as_ref().map(|before| &before.entry);
+            self.digests.replace(entry, &revocation.entry());
+            if let Some(before) = before {
+                superseded(before.sequence);
             }
-            self.log.insert(sequence, Arc::new(revocation));
         }
         self.head = self.head.max(head);
     }
-}
 
-fn key(revocation: &Revocation) -> (Kind, TokenId) {
-    (revocation.kind(), revocation.identifier().id())
-}
+    /// Moves the horizon. The digests follow at once, the entries by [`drop`](Self::drop_entries).
+    pub(crate) fn set_horizon(&mut self, horizon: UnixSeconds) {
+        self.horizon = horizon;
+        self.digests.drop_before(horizon);
+    }
 
-/// Whether `new` says more than `held` about the same thing: a later expiry, or a later moment of revocation.
-fn says_more(new: &Revocation, held: &Revocation) -> bool {
-    match (new, held) {
-        (Revocation::Token { expiry: new, .. }, Revocation::Token { expiry: held, .. }) => {
-            new > held
+    /// The tokens after `after` that expired before `horizon`: of at most `scanned` entries, and how far that reached;
+    /// `None` where it reached the end.
+    pub(crate) fn expired(
+        &self,
+        after: u64,
+        horizon: UnixSeconds,
+        scanned: usize,
+    ) -> (Vec<u64>, Option<u64>) {
+        let mut expired = Vec::new();
+        let mut last = None;
+        let mut entries = self.log.range(after, u64::MAX);
+        for (sequence, entry) in entries.by_ref().take(scanned) {
+            if entry
+                .expiry()
+                .is_some_and(|expiry| expiry < Expiry::Known(horizon))
+            {
+                expired.push(sequence);
+            }
+            last = Some(sequence);
         }
-        (
-            Revocation::App {
-                revoked_at: new, ..
-            },
-            Revocation::App {
-                revoked_at: held, ..
-            },
-        )
-        | (
-            Revocation::Subject {
-                revoked_at: new, ..
-            },
-            Revocation::Subject {
-                revoked_at: held, ..
-            },
-        ) => new > held,
-        _ => unreachable!("entries of one key have one kind"),
+        let more = entries.next().is_some();
+        (expired, last.filter(|_| more))
+    }
+
+    /// Drops entries that lie before the horizon.
+    pub(crate) fn drop_entries(&mut self, sequences: &[u64]) {
+        for sequence in sequences {
+            self.log.remove(*sequence);
+        }
+    }
+}
+
+/// Whether it is a token that expired before `horizon`.
+fn is_before(revocation: &Revocation, horizon: UnixSeconds) -> bool {
+    match revocation {
+        Revocation::Token { expiry, .. } => *expiry < Expiry::Known(horizon),
+        Revocation::App { .. } | Revocation::Subject { .. } => false,
+    }
+}
+
+/// The union of both, where `new` says something new. The usual case, a token that is held already, copies nothing.
+fn over(new: &Revocation, held: &EntryRef<'_>) -> Option<Revocation> {
+    match (new, held.value) {
+        (Revocation::Token { expiry, .. }, Value::Token(held)) if *expiry <= held => None,
+        _ => new.over(&held.revocation()),
     }
 }

@@ -2,9 +2,13 @@
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use rescind_revocation::{Identifier, Kind, Revocation};
+use rescind_revocation::{Digest, Identifier, Kind, Revocation, UnixMillis, UnixSeconds};
 
-use crate::{Cursor, Epoch, Resolved, memory::Memory};
+use crate::{
+    Cursor, Epoch, PackedRange, Resolved,
+    memory::Memory,
+    packed::{self, Cache},
+};
 
 /// A live entry with its place in the order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,21 +16,40 @@ pub struct Live {
     /// Its sequence.
     pub sequence: u64,
     /// What is revoked.
-    pub revocation: Arc<Revocation>,
+    pub revocation: Revocation,
+}
+
+/// What is said of the set at one moment: at this cursor, from this horizon, it has this digest and so many entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Where the ledger ends.
+    pub head: Cursor,
+    /// Whether a catch-up has finished in it.
+    pub complete: bool,
+    /// Tokens that expired before this second were dropped. A boundary of ten minutes.
+    pub horizon: UnixSeconds,
+    /// The digest of what is live from the horizon on.
+    pub digest: Digest,
+    /// How many entries that is.
+    pub entries: u64,
+    /// When the source was last good.
+    pub source_good_at: Option<UnixMillis>,
 }
 
 /// Reads a ledger while it is written. Nothing above the durable head is visible through it.
 ///
-/// Every call takes a short lock and copies out what it returns; no lock is held between calls.
+/// Every call takes short locks and copies out what it returns; no lock is held between calls.
 #[derive(Debug, Clone)]
 pub struct LedgerReader {
     shared: Arc<RwLock<Memory>>,
+    pub(crate) packed: Arc<Cache>,
 }
 
 impl LedgerReader {
     pub(crate) fn new(memory: Memory) -> Self {
         Self {
             shared: Arc::new(RwLock::new(memory)),
+            packed: Arc::default(),
         }
     }
 
@@ -50,6 +73,30 @@ impl LedgerReader {
     /// Whether a catch-up has finished in this ledger, so that its set may be called whole.
     pub fn is_complete(&self) -> bool {
         self.memory().complete
+    }
+
+    /// Before this expiry tokens were dropped. A boundary of ten minutes.
+    pub fn horizon(&self) -> UnixSeconds {
+        self.memory().horizon()
+    }
+
+    /// When the source was last good, as far as the ledger was told.
+    pub fn source_good_at(&self) -> Option<UnixMillis> {
+        self.memory().source_good_at
+    }
+
+    /// What can be said of the set now; all of it is of one moment.
+    pub fn checkpoint(&self) -> Checkpoint {
+        let memory = self.memory();
+        let (digest, entries) = memory.digest();
+        Checkpoint {
+            head: memory.head(),
+            complete: memory.complete,
+            horizon: memory.horizon(),
+            digest,
+            entries,
+            source_good_at: memory.source_good_at,
+        }
     }
 
     /// How many entries are live.
@@ -85,22 +132,30 @@ impl LedgerReader {
         let memory = self.memory();
         memory
             .log
-            .range(after + 1..=to)
+            .range(after, to)
             .take(limit)
-            .map(|(sequence, revocation)| Live {
-                sequence: *sequence,
-                revocation: Arc::clone(revocation),
+            .map(|(sequence, entry)| Live {
+                sequence,
+                revocation: entry.revocation(),
             })
             .collect()
+    }
+
+    /// The live entries after `after` as packed bytes: up to `to` or the head, or less far where more than `max_bytes`
+    /// or 65 536 entries lie between. Go on from [`PackedRange::to`]; at least one entry is taken, if there is one.
+    ///
+    /// Cuts fall on sequences that all readers share, and who reads the same range gets the same bytes.
+    pub fn read_packed(&self, after: u64, to: u64, max_bytes: usize) -> Arc<PackedRange> {
+        packed::read(self, after, to, max_bytes)
     }
 
     /// The live entry for one thing.
     pub fn find(&self, kind: Kind, identifier: &Identifier) -> Option<Live> {
         let memory = self.memory();
-        let (sequence, revocation) = memory.find((kind, identifier.id()))?;
+        let (sequence, entry) = memory.log.find((kind, identifier.id()))?;
         Some(Live {
             sequence,
-            revocation: Arc::clone(revocation),
+            revocation: entry.revocation(),
         })
     }
 

@@ -14,12 +14,11 @@ use std::{
 
 use crate::{
     LedgerError,
+    codec::Encoder,
     directory::{Directory, companions, error},
+    groups::GROUP,
     store::{Contents, Store},
 };
-
-/// Entries in a group of the fresh file.
-const GROUP: usize = 10_000;
 
 /// Writes what is whole into a fresh file and puts it into the ledger's place. Returns where the damaged file went.
 pub(crate) fn salvage(
@@ -64,17 +63,23 @@ fn write(path: &Path, contents: &Contents) -> Result<(), LedgerError> {
     let mut store = Store::open(path)?;
     let mut fill = || {
         store.copy_epochs(&contents.epochs)?;
-        let mut first = 1;
-        let mut groups = contents.entries.chunks(GROUP).peekable();
-        while let Some(group) = groups.next() {
-            let last = groups.peek().map_or(contents.head, |next| next[0].0 - 1);
-            store.append(None, first..=last, group)?;
-            first = last + 1;
+        let mut group = Encoder::new(1);
+        let (mut first, mut entries) = (1, 0);
+        for (sequence, entry) in contents.log.bytes(0, u64::MAX) {
+            if entries == GROUP {
+                let (bytes, _) = std::mem::replace(&mut group, Encoder::new(sequence)).finish();
+                store.append_bytes(None, &(first..=sequence - 1), &bytes)?;
+                (first, entries) = (sequence, 0);
+            }
+            group.push_bytes(sequence, entry);
+            entries += 1;
         }
         if first <= contents.head {
-            store.append(None, first..=contents.head, &[])?;
+            let (bytes, _) = group.finish();
+            store.append_bytes(None, &(first..=contents.head), &bytes)?;
         }
-        store.set_source(None, false, contents.source_good_at)
+        store.set_source(None, false, contents.source_good_at)?;
+        store.set_horizon(None, contents.horizon)
     };
     fill()
         .and_then(|()| store.close())

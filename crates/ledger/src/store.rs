@@ -3,27 +3,34 @@
 //! ```text
 //! groups (first, last, checksum, entries)    a row for each commit; `entries` is ours, see `codec`
 //! epochs (opening, epoch, first, last)       a row for each opening; `last` is NULL for the newest
-//! meta   (name, value)                       complete, source_good_at (ms)
+//! meta   (name, value)                       complete, source_good_at (ms), horizon (s)
 //! ```
 //!
 //! The keys of the groups follow each other without a gap, so that a row that is not there shows; a group's entries may
-//! leave some of its sequences out.
+//! leave some of its sequences out. Rows are joined and thinned from time to time, see `groups`.
+//!
+//! Schema version 1 had no horizon, and no entry in it had a moment that was not believed. Nothing else differs: its
+//! number is raised by the first transaction.
 //!
 //! The log is in WAL mode with `synchronous = FULL`: what `COMMIT` has returned for is on the disk.
 
 use std::{ops::RangeInclusive, path::Path, time::Duration};
 
-use rescind_revocation::{Revocation, UnixMillis};
+use rescind_revocation::{Revocation, UnixMillis, UnixSeconds};
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
 
 mod load;
+mod unwritable;
 
-pub(crate) use load::{Contents, is_damage};
+pub(crate) use load::{Contents, Left, is_damage};
+pub(crate) use unwritable::{cannot_write, read_unwritable};
 
-use crate::{LedgerError, checksum::checksum, codec, directory::make_private, epochs::Span};
+use crate::{
+    LedgerError, checksum::checksum, codec::Encoder, directory::make_private, epochs::Span,
+};
 
 /// The schema version of this program, in `user_version`.
-pub(crate) const SCHEMA_VERSION: i64 = 1;
+pub(crate) const SCHEMA_VERSION: i64 = 2;
 /// Marks the file as ours: "RSCD".
 const APPLICATION_ID: i64 = 0x5253_4344;
 /// An administrator may look into the file with ordinary tools; a commit waits this long for them.
@@ -52,6 +59,8 @@ const SCHEMA: &str = "
 #[derive(Debug)]
 pub(crate) struct Store {
     connection: Connection,
+    /// The schema version is to be raised.
+    old: bool,
 }
 
 /// The current epoch, while it is not in the file yet: it must stand there no later than its sequences do.
@@ -71,8 +80,12 @@ impl Store {
             opened => opened,
         };
         let (connection, found) = opened.map_err(refused)?;
+        Self::of(path, connection, found)
+    }
+
+    fn of(path: &Path, connection: Connection, found: Found) -> Result<Self, LedgerError> {
         match found {
-            Found::Ours => Ok(Self { connection }),
+            Found::Ours { old } => Ok(Self { connection, old }),
             Found::Later(found) => Err(LedgerError::Later {
                 path: path.to_owned(),
                 found,
@@ -91,20 +104,49 @@ impl Store {
         sequences: RangeInclusive<u64>,
         entries: &[(u64, Revocation)],
     ) -> rusqlite::Result<()> {
+        let mut group = Encoder::new(*sequences.start());
+        for (sequence, revocation) in entries {
+            group.push(*sequence, revocation);
+        }
+        let (bytes, _) = group.finish();
+        self.append_bytes(unsaved, &sequences, &bytes)
+    }
+
+    /// The same for a group that is encoded.
+    pub(crate) fn append_bytes(
+        &mut self,
+        unsaved: Unsaved,
+        sequences: &RangeInclusive<u64>,
+        bytes: &[u8],
+    ) -> rusqlite::Result<()> {
         self.write(unsaved, |transaction| {
-            let (first, last) = sequences.into_inner();
-            let bytes = codec::encode(first, entries.iter().map(|(at, entry)| (*at, entry)));
-            let sum = group_checksum(first, last, &bytes);
-            let mut insert = transaction.prepare_cached(
-                "INSERT INTO groups (first, last, checksum, entries) VALUES (?1, ?2, ?3, ?4)",
-            )?;
-            insert.execute(params![
-                number(first),
-                number(last),
-                sum.cast_signed(),
-                bytes
-            ])?;
-            Ok(())
+            insert_group(transaction, sequences, bytes)
+        })
+    }
+
+    /// Puts one group into the place of all that answer for `sequences` now.
+    pub(crate) fn rewrite(
+        &mut self,
+        unsaved: Unsaved,
+        sequences: &RangeInclusive<u64>,
+        bytes: &[u8],
+    ) -> rusqlite::Result<()> {
+        self.write(unsaved, |transaction| {
+            let mut delete = transaction
+                .prepare_cached("DELETE FROM groups WHERE first >= ?1 AND first <= ?2")?;
+            delete.execute([number(*sequences.start()), number(*sequences.end())])?;
+            insert_group(transaction, sequences, bytes)
+        })
+    }
+
+    /// Commits the horizon.
+    pub(crate) fn set_horizon(
+        &mut self,
+        unsaved: Unsaved,
+        horizon: UnixSeconds,
+    ) -> rusqlite::Result<()> {
+        self.write(unsaved, |transaction| {
+            put_meta(transaction, "horizon", Some(number(horizon.0)))
         })
     }
 
@@ -121,11 +163,12 @@ impl Store {
         good_at: Option<UnixMillis>,
     ) -> rusqlite::Result<()> {
         self.write(unsaved, |transaction| {
-            let mut put = transaction
-                .prepare_cached("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)")?;
-            put.execute(params!["complete", complete])?;
-            put.execute(params!["source_good_at", good_at.map(|at| number(at.0))])?;
-            Ok(())
+            put_meta(transaction, "complete", Some(complete.into()))?;
+            put_meta(
+                transaction,
+                "source_good_at",
+                good_at.map(|at| number(at.0)),
+            )
         })
     }
 
@@ -152,6 +195,9 @@ impl Store {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if self.old {
+            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+        }
         if let Some(span) = unsaved {
             transaction.execute(
                 "UPDATE epochs SET last = ?1 WHERE last IS NULL",
@@ -160,13 +206,15 @@ impl Store {
             insert_epoch(&transaction, &span)?;
         }
         work(&transaction)?;
-        transaction.commit()
+        transaction.commit()?;
+        self.old = false;
+        Ok(())
     }
 }
 
 /// What kind of file was found, made ours where it was empty.
 enum Found {
-    Ours,
+    Ours { old: bool },
     Later(i64),
     Foreign,
 }
@@ -199,18 +247,33 @@ fn is_out_of_room(error: &rusqlite::Error) -> bool {
     )
 }
 
-fn prepare(connection: &Connection) -> rusqlite::Result<Found> {
+/// What a file is, before anything is changed about it. `None` for an empty one.
+fn identify(connection: &Connection) -> rusqlite::Result<Option<Found>> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let tables: i64 =
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    match (pragma("application_id")?, pragma("user_version")?) {
-        (0, 0) if tables == 0 => create(connection)?,
-        (APPLICATION_ID, version) if version > SCHEMA_VERSION => return Ok(Found::Later(version)),
-        (APPLICATION_ID, _) => {}
-        _ => return Ok(Found::Foreign),
+    Ok(match (pragma("application_id")?, pragma("user_version")?) {
+        (0, 0) if tables == 0 => None,
+        (APPLICATION_ID, version) if version > SCHEMA_VERSION => Some(Found::Later(version)),
+        (APPLICATION_ID, version) => Some(Found::Ours {
+            old: version < SCHEMA_VERSION,
+        }),
+        _ => Some(Found::Foreign),
+    })
+}
+
+fn prepare(connection: &Connection) -> rusqlite::Result<Found> {
+    match identify(connection)? {
+        None => {
+            create(connection)?;
+            Ok(Found::Ours { old: false })
+        }
+        Some(ours @ Found::Ours { .. }) => {
+            use_wal(connection)?;
+            Ok(ours)
+        }
+        Some(other) => Ok(other),
     }
-    use_wal(connection)?;
-    Ok(Found::Ours)
 }
 
 fn create(connection: &Connection) -> rusqlite::Result<()> {
@@ -226,6 +289,32 @@ fn create(connection: &Connection) -> rusqlite::Result<()> {
 
 fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))
+}
+
+fn insert_group(
+    connection: &Connection,
+    sequences: &RangeInclusive<u64>,
+    bytes: &[u8],
+) -> rusqlite::Result<()> {
+    let (first, last) = (*sequences.start(), *sequences.end());
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO groups (first, last, checksum, entries) VALUES (?1, ?2, ?3, ?4)",
+    )?;
+    let sum = group_checksum(first, last, bytes);
+    insert.execute(params![
+        number(first),
+        number(last),
+        sum.cast_signed(),
+        bytes
+    ])?;
+    Ok(())
+}
+
+fn put_meta(connection: &Connection, name: &str, value: Option<i64>) -> rusqlite::Result<()> {
+    let mut put =
+        connection.prepare_cached("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)")?;
+    put.execute(params![name, value])?;
+    Ok(())
 }
 
 fn insert_epoch(connection: &Connection, span: &Span) -> rusqlite::Result<()> {

@@ -2,7 +2,10 @@
 
 mod crash;
 mod damage;
+mod disk;
 mod failure;
+mod migration;
 mod model;
 mod opening;
 pub(crate) mod revocations;
+mod upkeep;

@@ -1,41 +1,105 @@
 //! The two forms of the list, told apart by their shape: an array of tokens up to APIM 4.2, an object of three lists
-//! since. Rows go straight into revocations: a list of millions is never held as a tree.
+//! since. It is read while it comes: rows go straight into groups of revocations, and neither the text nor a tree of it is
+//! ever held.
 
-use std::fmt;
+use std::{fmt, io, mem};
 
-use rescind_revocation::{Revocation, UnixMillis};
+use rescind_revocation::Revocation;
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
 use super::CatchupError;
-use crate::decode::{self, Scalar};
+use crate::decode::{self, Received, Scalar};
 
-/// What a list holds.
-#[derive(Debug, Default)]
-pub(super) struct List {
-    pub(super) revocations: Vec<Revocation>,
-    /// Rows that could not be read.
-    pub(super) skipped: usize,
+/// Revocations of one group. The last one of a list may have fewer.
+pub(super) const GROUP: usize = 10_000;
+
+/// How many rows a list has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// All of them.
+    pub total: usize,
+    /// Those that could not be read.
+    pub skipped: usize,
 }
 
-/// Reads a list. A row that cannot be read is counted; a body that is no list is an error, and never an empty list.
-pub(super) fn read(body: &[u8], now: UnixMillis) -> Result<List, CatchupError> {
-    if body.trim_ascii().is_empty() {
-        return Err(CatchupError::Body("it is empty".into()));
-    }
-    let mut list = List::default();
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let whole = Whole {
-        list: &mut list,
-        now,
+/// Takes the groups. `false` ends the reading: nobody wants more.
+pub(super) type Take<'a> = &'a mut dyn FnMut(Vec<Revocation>) -> bool;
+
+/// Reads a list and hands its groups to `take`, also the rows before the place where it turns out to be broken. A row
+/// that cannot be read is counted; a body that is no list is an error, and never an empty list.
+pub(super) fn read(
+    body: impl io::Read,
+    received: Received,
+    take: Take<'_>,
+) -> Result<Rows, CatchupError> {
+    let mut list = List {
+        received,
+        group: Vec::new(),
+        rows: Rows::default(),
+        take,
     };
-    whole
+    let mut blank = true;
+    let body = Watched {
+        body,
+        blank: &mut blank,
+    };
+    let mut deserializer =
+        serde_json::Deserializer::from_reader(io::BufReader::with_capacity(64 * 1024, body));
+    let read = Whole(&mut list)
         .deserialize(&mut deserializer)
-        .and_then(|()| deserializer.end())
-        .map_err(|error| CatchupError::Body(explain(&error)))?;
-    Ok(list)
+        .and_then(|()| deserializer.end());
+    drop(deserializer);
+    list.hand_on();
+    match read {
+        Ok(()) => Ok(list.rows),
+        Err(_) if blank => Err(CatchupError::Body("it is empty".into())),
+        Err(error) => Err(CatchupError::Body(explain(&error))),
+    }
+}
+
+/// What was read of a list.
+struct List<'a> {
+    received: Received,
+    group: Vec<Revocation>,
+    rows: Rows,
+    take: Take<'a>,
+}
+
+impl List<'_> {
+    /// Counts a row. `None` where nobody wants more.
+    fn push(&mut self, revocation: Option<Revocation>) -> Option<()> {
+        self.rows.total += 1;
+        match revocation {
+            Some(revocation) => self.group.push(revocation),
+            None => self.rows.skipped += 1,
+        }
+        if self.group.len() < GROUP {
+            return Some(());
+        }
+        self.hand_on().then_some(())
+    }
+
+    fn hand_on(&mut self) -> bool {
+        let group = mem::take(&mut self.group);
+        group.is_empty() || (self.take)(group)
+    }
+}
+
+/// Notes whether there is anything but white space in a body.
+struct Watched<'a, R> {
+    body: R,
+    blank: &'a mut bool,
+}
+
+impl<R: io::Read> io::Read for Watched<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.body.read(buffer)?;
+        *self.blank &= buffer[..read].trim_ascii().is_empty();
+        Ok(read)
+    }
 }
 
 /// Where and how a body is not a list. The error's own text would quote it.
@@ -51,12 +115,9 @@ fn explain(error: &serde_json::Error) -> String {
 }
 
 /// The body: an array of tokens, or an object of lists.
-struct Whole<'a> {
-    list: &'a mut List,
-    now: UnixMillis,
-}
+struct Whole<'a, 'b>(&'a mut List<'b>);
 
-impl<'de> DeserializeSeed<'de> for Whole<'_> {
+impl<'de> DeserializeSeed<'de> for Whole<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -64,7 +125,7 @@ impl<'de> DeserializeSeed<'de> for Whole<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Whole<'_> {
+impl<'de> Visitor<'de> for Whole<'_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -72,12 +133,9 @@ impl<'de> Visitor<'de> for Whole<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, rows: A) -> Result<(), A::Error> {
-        Rows {
-            list: self.list,
-            now: self.now,
-            meaning: token,
-        }
-        .visit_seq(rows)
+        let list = self.0;
+        let meaning = token;
+        OneList { list, meaning }.visit_seq(rows)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut lists: A) -> Result<(), A::Error> {
@@ -94,11 +152,8 @@ impl<'de> Visitor<'de> for Whole<'_> {
                 }
             };
             known = true;
-            lists.next_value_seed(Rows {
-                list: self.list,
-                now: self.now,
-                meaning,
-            })?;
+            let list = &mut *self.0;
+            lists.next_value_seed(OneList { list, meaning })?;
         }
         // An error of some gateway in between is an object too; it must not count as an empty list.
         if unknown && !known {
@@ -109,9 +164,9 @@ impl<'de> Visitor<'de> for Whole<'_> {
 }
 
 /// What a row of a list revokes, if it can be read.
-type Meaning = fn(&Row, UnixMillis) -> Option<Revocation>;
+type Meaning = fn(&Row, Received) -> Option<Revocation>;
 
-fn token(row: &Row, _: UnixMillis) -> Option<Revocation> {
+fn token(row: &Row, _: Received) -> Option<Revocation> {
     Some(Revocation::Token {
         // The `jti`, despite its name.
         identifier: decode::identifier(row.jwt_signature.as_text()?, "jwt_signature").ok()?,
@@ -119,29 +174,32 @@ fn token(row: &Row, _: UnixMillis) -> Option<Revocation> {
     })
 }
 
-fn subject(row: &Row, now: UnixMillis) -> Option<Revocation> {
+fn subject(row: &Row, received: Received) -> Option<Revocation> {
+    let (revoked_at, disbelieved) = decode::revoked_at(&row.revocation_time, received);
     Some(Revocation::Subject {
         entity_id: decode::identifier(row.entity_id.as_text()?, "entity_id").ok()?,
         entity_type: decode::entity_type(&row.entity_type),
-        revoked_at: decode::revoked_at(&row.revocation_time, now),
+        revoked_at,
+        disbelieved,
     })
 }
 
-fn app(row: &Row, now: UnixMillis) -> Option<Revocation> {
+fn app(row: &Row, received: Received) -> Option<Revocation> {
+    let (revoked_at, disbelieved) = decode::revoked_at(&row.revocation_time, received);
     Some(Revocation::App {
         consumer_key: decode::identifier(row.consumer_key.as_text()?, "consumer_key").ok()?,
-        revoked_at: decode::revoked_at(&row.revocation_time, now),
+        revoked_at,
+        disbelieved,
     })
 }
 
 /// One list, or null.
-struct Rows<'a> {
-    list: &'a mut List,
-    now: UnixMillis,
+struct OneList<'a, 'b> {
+    list: &'a mut List<'b>,
     meaning: Meaning,
 }
 
-impl<'de> DeserializeSeed<'de> for Rows<'_> {
+impl<'de> DeserializeSeed<'de> for OneList<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -149,7 +207,7 @@ impl<'de> DeserializeSeed<'de> for Rows<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Rows<'_> {
+impl<'de> Visitor<'de> for OneList<'_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -162,10 +220,9 @@ impl<'de> Visitor<'de> for Rows<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<(), A::Error> {
         while let Some(row) = rows.next_element::<Row>()? {
-            match (self.meaning)(&row, self.now) {
-                Some(revocation) => self.list.revocations.push(revocation),
-                None => self.list.skipped += 1,
-            }
+            let revocation = (self.meaning)(&row, self.list.received);
+            let taken = self.list.push(revocation);
+            taken.ok_or_else(|| A::Error::custom("nobody wants more"))?;
         }
         Ok(())
     }
@@ -256,7 +313,7 @@ impl<'de> Visitor<'de> for AnyRow {
 
 #[cfg(test)]
 mod tests {
-    use rescind_revocation::{Expiry, Identifier, UnixSeconds};
+    use rescind_revocation::{Expiry, Identifier, UnixMillis, UnixSeconds};
 
     use super::*;
 
@@ -273,22 +330,75 @@ mod tests {
         }
     }
 
+    /// All groups, and how it ended.
+    fn groups(body: &[u8]) -> (Vec<Vec<Revocation>>, Result<Rows, CatchupError>) {
+        let mut groups = Vec::new();
+        let rows = read(body, NOW.into(), &mut |group| {
+            groups.push(group);
+            true
+        });
+        (groups, rows)
+    }
+
     #[track_caller]
     fn check(body: &str, revocations: &[Revocation], skipped: usize) {
-        let list = read(body.as_bytes(), NOW).unwrap();
-        assert_eq!(
-            (list.revocations.as_slice(), list.skipped),
-            (revocations, skipped),
-            "{body}"
-        );
+        let (groups, rows) = groups(body.as_bytes());
+        let rows = rows.unwrap();
+        assert_eq!(groups.concat(), revocations, "{body}");
+        let total = revocations.len() + skipped;
+        assert_eq!(rows, Rows { total, skipped }, "{body}");
     }
 
     #[track_caller]
     fn refuse(body: &str, reason: &str) {
-        let Err(CatchupError::Body(error)) = read(body.as_bytes(), NOW) else {
+        let (_, Err(CatchupError::Body(error))) = groups(body.as_bytes()) else {
             panic!("not an error: {body}");
         };
         assert!(error.starts_with(reason), "{error}");
+    }
+
+    #[test]
+    fn a_long_list_comes_in_groups() {
+        let row = |n: usize| format!(r#"{{"jwt_signature":"token-{n}"}}"#);
+        let rows: Vec<_> = (0..2 * GROUP + 3).map(row).collect();
+        let (groups, read) = groups(format!("[{}]", rows.join(",")).as_bytes());
+        let sizes: Vec<_> = groups.iter().map(Vec::len).collect();
+        assert_eq!(sizes, [GROUP, GROUP, 3]);
+        assert_eq!(read.unwrap().total, 2 * GROUP + 3);
+        assert_eq!(groups[2][0], token("token-20000", Expiry::Unknown));
+    }
+
+    #[test]
+    fn what_stands_before_a_break_is_handed_on() {
+        for body in [
+            r#"[{"jwt_signature":"a"},{"jwt_signature":"b"#,
+            r#"{"revokedJWTList":[{"jwt_signature":"a"}],"revokedJWTConsumerKeyList":"#,
+            r#"[{"jwt_signature":"a"}] and more"#,
+        ] {
+            let (groups, read) = groups(body.as_bytes());
+            assert_eq!(groups.concat(), [token("a", Expiry::Unknown)]);
+            assert!(matches!(read, Err(CatchupError::Body(_))), "{body}");
+        }
+    }
+
+    #[test]
+    fn reading_ends_when_nobody_wants_more() {
+        struct Endless;
+        impl io::Read for Endless {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                let row = br#"{"jwt_signature":"a"},"#;
+                buffer[..row.len()].copy_from_slice(row);
+                Ok(row.len())
+            }
+        }
+        let body = io::Read::chain(&b"["[..], Endless);
+        let mut taken = 0;
+        read(body, NOW.into(), &mut |group| {
+            taken += group.len();
+            taken < 3 * GROUP
+        })
+        .unwrap_err();
+        assert_eq!(taken, 3 * GROUP);
     }
 
     #[test]
@@ -316,10 +426,12 @@ mod tests {
                     entity_id: id("u"),
                     entity_type: "USER_ID".into(),
                     revoked_at: UnixMillis(1_709_000_000_000),
+                    disbelieved: None,
                 },
                 Revocation::App {
                     consumer_key: id("c"),
                     revoked_at: UnixMillis(1_709_000_000_001),
+                    disbelieved: None,
                 },
             ],
             0,
@@ -367,9 +479,10 @@ mod tests {
     fn a_row_without_a_moment_was_revoked_now() {
         check(
             r#"{"revokedJWTConsumerKeyList":[{"consumer_key":"c"},{"consumer_key":"d","revocation_time":9999999999999}]}"#,
-            &["c", "d"].map(|name| Revocation::App {
+            &[("c", 0), ("d", 9_999_999_999_999)].map(|(name, sent)| Revocation::App {
                 consumer_key: id(name),
                 revoked_at: NOW,
+                disbelieved: Some(UnixMillis(sent)),
             }),
             0,
         );
@@ -393,7 +506,8 @@ mod tests {
         ] {
             refuse(body, "its shape is another one");
         }
-        let error = read(br#"{"revokedJWTList":"secret"}"#, NOW).unwrap_err();
+        let (_, read) = groups(br#"{"revokedJWTList":"secret"}"#);
+        let error = read.unwrap_err();
         assert!(!error.to_string().contains("secret"), "{error}");
     }
 }

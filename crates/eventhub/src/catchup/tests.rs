@@ -1,7 +1,7 @@
 use std::sync::Mutex;
 
 use axum::{Router, extract::State, http::HeaderMap, response::IntoResponse, routing::get};
-use rescind_revocation::{Expiry, Identifier};
+use rescind_revocation::{Expiry, Identifier, Revocation};
 use tokio::net::TcpListener;
 
 use super::*;
@@ -57,11 +57,37 @@ fn config(url: &str) -> CatchupConfig {
     CatchupConfig::new(url, "admin", "secret", tls::trusting(&[]))
 }
 
+/// A list that was read to its end.
+#[derive(Debug, PartialEq)]
+struct Whole {
+    revocations: Vec<Revocation>,
+    rows: Rows,
+    date: Option<UnixMillis>,
+}
+
+async fn whole(catchup: &Catchup) -> Result<Whole, CatchupError> {
+    let mut listing = catchup.fetch(NOW).await?;
+    let mut revocations = Vec::new();
+    loop {
+        match listing.next().await? {
+            Part::Group(group) => revocations.extend(group),
+            Part::End(rows) => {
+                let date = listing.date();
+                return Ok(Whole {
+                    revocations,
+                    rows,
+                    date,
+                });
+            }
+        }
+    }
+}
+
 async fn fetch_answer<R: IntoResponse>(
     answer: impl Fn() -> R + Send + Sync + 'static,
-) -> Result<RevokedList, CatchupError> {
+) -> Result<Whole, CatchupError> {
     let url = ControlPlane::new(answer).serve().await;
-    Catchup::new(config(&url)).unwrap().fetch(NOW).await
+    whole(&Catchup::new(config(&url)).unwrap()).await
 }
 
 #[tokio::test]
@@ -75,14 +101,17 @@ async fn the_list_is_read_with_the_date_of_its_answer() {
     let url = control_plane.serve().await;
     let catchup = Catchup::new(config(&url)).unwrap();
     assert_eq!(
-        catchup.fetch(NOW).await,
-        Ok(RevokedList {
+        whole(&catchup).await,
+        Ok(Whole {
             revocations: vec![Revocation::Token {
                 identifier: Identifier::new("a").unwrap(),
                 expiry: Expiry::Unknown,
             }],
-            skipped: 1,
-            date: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_710_000_000)),
+            rows: Rows {
+                total: 2,
+                skipped: 1,
+            },
+            date: Some(NOW),
         })
     );
     assert_eq!(control_plane.header(header::AUTHORIZATION), BASIC);
@@ -153,7 +182,7 @@ async fn an_answer_that_breaks_off_is_an_error() {
         socket.write_all(answer).await.unwrap();
     };
     let catchup = Catchup::new(config(&url)).unwrap();
-    let (result, ()) = tokio::join!(catchup.fetch(NOW), serve);
+    let (result, ()) = tokio::join!(whole(&catchup), serve);
     assert!(
         matches!(result, Err(CatchupError::Transport(_))),
         "{result:?}"
@@ -169,7 +198,7 @@ async fn a_silent_control_plane_is_given_up() {
         ..config(&url)
     });
     let catchup = catchup.unwrap();
-    let fetched = tokio::time::timeout(Duration::from_secs(10), catchup.fetch(NOW));
+    let fetched = tokio::time::timeout(Duration::from_secs(10), whole(&catchup));
     let error = fetched.await.expect("still waiting").unwrap_err();
     assert!(
         matches!(&error, CatchupError::Transport(text) if text.contains("timed out")),
@@ -183,23 +212,87 @@ async fn an_error_names_its_cause_and_no_credentials() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
     let catchup = Catchup::new(config(&url)).unwrap();
-    let error = catchup.fetch(NOW).await.unwrap_err();
+    let error = whole(&catchup).await.unwrap_err();
     let text = format!("{error} {error:?} {catchup:?} {:?}", config(&url));
     assert!(text.contains("refused"), "{text}");
     assert!(!text.contains("secret") && !text.contains(BASIC), "{text}");
 }
 
 #[tokio::test]
-async fn an_answer_beyond_the_limit_is_not_kept() {
-    let url = ControlPlane::new(|| "x".repeat(100)).serve().await;
+async fn an_answer_beyond_the_limit_is_not_read_on() {
+    let row = r#"{"jwt_signature":"a"}"#;
+    let url = ControlPlane::new(move || format!("[{row}]")).serve().await;
     let catchup = Catchup::new(config(&url)).unwrap();
     let limited = async |limit| {
         let request = catchup.client.get(catchup.url.clone());
-        body(request.send().await.unwrap(), limit).await
+        let mut listing = Listing::begin(request.send().await.unwrap(), NOW, limit);
+        let first = listing.next().await;
+        (first.is_ok(), listing.next().await)
     };
-    assert!(limited(100).await.is_ok());
-    assert_eq!(
-        limited(99).await,
-        Err(CatchupError::Body("more than 99 bytes".into()))
+    let rows = Rows {
+        total: 1,
+        skipped: 0,
+    };
+    assert_eq!(limited(23).await, (true, Ok(Part::End(rows))));
+    let too_long = CatchupError::Body("more than 22 bytes".into());
+    let (read, next) = limited(22).await;
+    assert!(!read || next == Err(too_long), "{next:?}");
+}
+
+#[tokio::test]
+async fn a_body_cut_in_the_middle_gives_what_it_had() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let serve = async {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let _ = socket.read(&mut [0; 1024]).await.unwrap();
+        let answer = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n\
+            17\r\n[{\"jwt_signature\":\"a\"},\r\n";
+        socket.write_all(answer).await.unwrap();
+    };
+    let catchup = Catchup::new(config(&url)).unwrap();
+    let read = async {
+        let mut listing = catchup.fetch(NOW).await.unwrap();
+        (listing.next().await, listing.next().await)
+    };
+    let ((first, second), ()) = tokio::join!(read, serve);
+    assert!(
+        matches!(&first, Ok(Part::Group(group)) if group.len() == 1),
+        "{first:?}"
     );
+    assert!(
+        matches!(second, Err(CatchupError::Transport(_))),
+        "{second:?}"
+    );
+}
+
+#[tokio::test]
+async fn who_takes_slowly_slows_the_answer_down() {
+    use axum::body::Body;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    static SENT: AtomicUsize = AtomicUsize::new(0);
+    let row = r#"{"jwt_signature":"4e330dbd-75c6-4ab5-a749-b9497aa3521a","expiry_time":1},"#;
+    let url = ControlPlane::new(move || {
+        let rows = futures_util::stream::repeat_with(move || {
+            SENT.fetch_add(1, Ordering::Relaxed);
+            Ok::<_, std::io::Error>(row.repeat(1000))
+        });
+        let rows =
+            futures_util::StreamExt::chain(futures_util::stream::iter([Ok("[".to_owned())]), rows);
+        Body::from_stream(rows)
+    });
+    let catchup = Catchup::new(config(&url.serve().await)).unwrap();
+    let mut listing = catchup.fetch(NOW).await.unwrap();
+    // The list has no end. Had it been read ahead, this would not come back.
+    for _ in 0..3 {
+        let Ok(Part::Group(group)) = listing.next().await else {
+            panic!("no group");
+        };
+        assert_eq!(group.len(), 10_000);
+    }
+    drop(listing);
+    // Two groups ahead, and what sockets and channels hold: some megabytes at the most.
+    assert!(SENT.load(Ordering::Relaxed) < 300);
 }

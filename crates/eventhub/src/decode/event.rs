@@ -9,7 +9,7 @@ use base64::{
 use rescind_revocation::{Identifier, Revocation, UnixMillis};
 
 use super::{
-    DecodeError, Event, Fields, MAX_SHOWN_CHARS, Scalar, identifier,
+    DecodeError, Event, Fields, MAX_SHOWN_CHARS, Received, Scalar, identifier,
     moment::{live_expiry, revoked_at},
 };
 use crate::text::one_line;
@@ -29,7 +29,7 @@ const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIEN
 
 /// What the fields mean. A `type` that is not known revokes a token, as in Choreo Connect: it is the token type of
 /// whatever key manager sent the event.
-pub(super) fn event(fields: Fields, received_at: UnixMillis) -> Result<Event, DecodeError> {
+pub(super) fn event(fields: Fields, received: Received) -> Result<Event, DecodeError> {
     let kind = match &fields.kind {
         Scalar::Text(kind) if !kind.is_empty() => kind.clone(),
         Scalar::Integer(number) => number.to_string().into(),
@@ -45,11 +45,11 @@ pub(super) fn event(fields: Fields, received_at: UnixMillis) -> Result<Event, De
         .as_text()
         .ok_or(DecodeError::MissingToken)?;
     let revocation = match &*kind {
-        APP => app(token, received_at)?,
-        SUBJECT => subject(token, received_at)?,
+        APP => app(token, received)?,
+        SUBJECT => subject(token, received)?,
         _ => Revocation::Token {
             identifier: identifier(token, "revokedToken")?,
-            expiry: live_expiry(&fields.expiry_time, received_at),
+            expiry: live_expiry(&fields.expiry_time, received),
         },
     };
     Ok(Event::Revoked {
@@ -59,27 +59,25 @@ pub(super) fn event(fields: Fields, received_at: UnixMillis) -> Result<Event, De
 }
 
 /// `{"consumerKey":"abc","revocationTime":"1710000000000"}` in base64.
-fn app(token: &str, received_at: UnixMillis) -> Result<Revocation, DecodeError> {
+fn app(token: &str, received: Received) -> Result<Revocation, DecodeError> {
     let payload = Payload::read(token).ok_or(DecodeError::Payload(APP))?;
+    let (revoked_at, disbelieved) = payload.moment(received);
     Ok(Revocation::App {
         consumer_key: name(payload.get("consumerKey", "consumer_key"), "consumerKey")?,
-        revoked_at: revoked_at(
-            payload.get("revocationTime", "revocation_time"),
-            received_at,
-        ),
+        revoked_at,
+        disbelieved,
     })
 }
 
 /// `{"entityId":"..","entityType":"USER_ID","revocationTime":".."}` in base64.
-fn subject(token: &str, received_at: UnixMillis) -> Result<Revocation, DecodeError> {
+fn subject(token: &str, received: Received) -> Result<Revocation, DecodeError> {
     let payload = Payload::read(token).ok_or(DecodeError::Payload(SUBJECT))?;
+    let (revoked_at, disbelieved) = payload.moment(received);
     Ok(Revocation::Subject {
         entity_id: name(payload.get("entityId", "entity_id"), "entityId")?,
         entity_type: entity_type(payload.get("entityType", "entity_type")),
-        revoked_at: revoked_at(
-            payload.get("revocationTime", "revocation_time"),
-            received_at,
-        ),
+        revoked_at,
+        disbelieved,
     })
 }
 
@@ -104,6 +102,10 @@ impl Payload {
             .or_else(|_| URL_SAFE.decode(token))
             .ok()?;
         serde_json::from_slice(&json).ok().map(Self)
+    }
+
+    fn moment(&self, received: Received) -> (UnixMillis, Option<UnixMillis>) {
+        revoked_at(self.get("revocationTime", "revocation_time"), received)
     }
 
     /// A value by either of its names: key managers say `consumerKey`, versions of APIM say `consumer_key`.

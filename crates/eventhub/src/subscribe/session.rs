@@ -4,7 +4,8 @@
 //!
 //! 1. ask for a heartbeat of one's own;
 //! 2. do not declare `amq.topic`;
-//! 3. an exclusive, auto-delete queue without arguments, with a new lower-case name, and go on with the name in the answer;
+//! 3. an exclusive, auto-delete queue without arguments, with a new lower-case name, and go on with the name in the answer
+//!    (a durable one only where it is asked for, and then only on RabbitMQ: see `queue`);
 //! 4. bind the key as it is and in lower case;
 //! 5. prefetch at most 1000, settle everything with ack or reject, never `basic.nack`, never `confirm.select`; a multiple
 //!    ack only for a tag that is outstanding (`delivery`);
@@ -17,15 +18,15 @@ use std::{sync::Arc, time::Duration};
 use futures_util::{FutureExt as _, StreamExt as _};
 use lapin::{
     Channel, Connection, Consumer,
-    options::{BasicConsumeOptions, BasicQosOptions, QueueBindOptions, QueueDeclareOptions},
+    options::{BasicQosOptions, QueueBindOptions, QueueDeclareOptions},
     types::{FieldTable, ShortString},
 };
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
-use uuid::Uuid;
 
 use super::{
     HubConfig, HubMessage, Subscriber,
     connection::{connect, describe},
+    queue::Queue,
 };
 use crate::{Delivery, Endpoint, decode, delivery::Outstanding};
 
@@ -63,8 +64,8 @@ impl Session {
     pub(super) async fn build(config: &HubConfig, endpoint: &Endpoint) -> Result<Self, String> {
         let connection = connect(config, endpoint).await?;
         let limit = config.step_timeout * 2;
-        let built = match timeout(limit, consume(&connection, config.prefetch)).await {
-            Ok(built) => built.map_err(|error| describe(&error)),
+        let built = match timeout(limit, consume(&connection, config)).await {
+            Ok(built) => built,
             Err(_) => Err("no answer while setting up the queue in time".into()),
         };
         match built {
@@ -179,7 +180,7 @@ impl Session {
     async fn check_queue(&self) -> Result<(), String> {
         let passive = QueueDeclareOptions {
             passive: true,
-            ..queue_options()
+            ..QueueDeclareOptions::default()
         };
         let asked = self
             .channel
@@ -192,18 +193,22 @@ impl Session {
     }
 }
 
-/// Rule 3: exclusive and auto-delete, so that nothing is left behind.
-fn queue_options() -> QueueDeclareOptions {
-    QueueDeclareOptions {
-        exclusive: true,
-        auto_delete: true,
-        ..QueueDeclareOptions::default()
-    }
-}
-
 async fn consume(
     connection: &Connection,
+    config: &HubConfig,
+) -> Result<(Channel, ShortString, Consumer), String> {
+    let queue = match &config.durable_queue {
+        None => Queue::own(),
+        Some(durable) => Queue::durable(connection, durable).await?,
+    };
+    let consuming = consume_queue(connection, config.prefetch, queue);
+    consuming.await.map_err(|error| describe(&error))
+}
+
+async fn consume_queue(
+    connection: &Connection,
     prefetch: u16,
+    queue: Queue,
 ) -> lapin::Result<(Channel, ShortString, Consumer)> {
     let channel = connection.create_channel().await?;
     // Rule 5: Andes stops delivering at 1000 unacknowledged. No `confirm.select`, and nowhere a `basic.nack`: Andes has
@@ -211,12 +216,15 @@ async fn consume(
     channel
         .basic_qos(prefetch.clamp(1, 1000), BasicQosOptions::default())
         .await?;
-    // Rule 3: no arguments (on Qpid any of them closes the connection), and a name that no other connection has: a
-    // name used again is refused (405) until the broker has noticed that its former owner is dead. Lower case, and
-    // from here on the name in the answer: Andes lower-cases names.
-    let name = format!("rescind.{}", Uuid::new_v4());
+    let Queue {
+        name,
+        options,
+        arguments,
+        consume,
+    } = queue;
+    // From here on the name in the answer: Andes lower-cases names.
     let queue = channel
-        .queue_declare(name.into(), queue_options(), FieldTable::default())
+        .queue_declare(name, options, arguments)
         .await?
         .name()
         .clone();
@@ -235,7 +243,7 @@ async fn consume(
         .basic_consume(
             queue.clone(),
             "rescind".into(),
-            BasicConsumeOptions::default(),
+            consume,
             FieldTable::default(),
         )
         .await?;

@@ -4,6 +4,8 @@ use tokio::{
     sync::mpsc::Receiver,
 };
 
+use rescind_revocation::UnixMillis;
+
 use super::*;
 use crate::parse_endpoint;
 
@@ -18,7 +20,7 @@ fn start(config: HubConfig) -> (Receiver<HubMessage>, CancellationToken, Arc<Met
     let metrics = Arc::new(Metrics::default());
     tokio::spawn(subscribe(
         config,
-        Arc::new(|| UnixMillis(0)),
+        Arc::new(|| UnixMillis(0).into()),
         Arc::clone(&metrics),
         out,
         cancel.clone(),
@@ -28,7 +30,7 @@ fn start(config: HubConfig) -> (Receiver<HubMessage>, CancellationToken, Arc<Met
 
 async fn lost(messages: &mut Receiver<HubMessage>) -> String {
     match messages.recv().await {
-        Some(HubMessage::Lost { reason }) => reason,
+        Some(HubMessage::Lost { reason, .. }) => reason,
         other => panic!("not lost: {other:?}"),
     }
 }
@@ -59,6 +61,54 @@ fn settings_that_cannot_work_are_named() {
         };
         assert_eq!(config.validate(), Err(HubConfigError::Prefetch));
     }
+}
+
+#[test]
+fn a_durable_queue_has_a_name_and_an_end() {
+    let durable = |name: &str, millis| HubConfig {
+        durable_queue: Some(DurableQueue {
+            name: name.into(),
+            expires: Duration::from_millis(millis),
+        }),
+        ..config(&["amqp://a"])
+    };
+    assert_eq!(durable("rescind-1", 1).validate(), Ok(()));
+    for name in ["", "amq.mine", &"x".repeat(256)] {
+        let wrong = durable(name, 1).validate();
+        assert_eq!(wrong, Err(HubConfigError::QueueName));
+    }
+    for millis in [0, 1 << 32] {
+        let wrong = durable("rescind-1", millis).validate();
+        assert_eq!(wrong, Err(HubConfigError::QueueExpiry));
+    }
+}
+
+#[tokio::test]
+async fn with_all_each_endpoint_has_a_subscription_of_its_own() {
+    let mut ports = Vec::new();
+    for _ in 0..2 {
+        ports.push(closed_port().await);
+    }
+    let urls = ports.iter().map(|port| format!("amqp://127.0.0.1:{port}"));
+    let urls: Vec<_> = urls.collect();
+    let (mut messages, cancel, _) = start(HubConfig {
+        mode: Mode::All,
+        ..config(&[&urls[0], &urls[1]])
+    });
+    let mut seen = [false; 2];
+    while seen != [true; 2] {
+        let Some(HubMessage::Lost { place, reason }) = messages.recv().await else {
+            panic!("not lost");
+        };
+        assert_eq!(place.count, 2);
+        assert!(
+            reason.contains(&format!(":{}/", ports[place.index])),
+            "{reason}"
+        );
+        seen[place.index] = true;
+    }
+    cancel.cancel();
+    while messages.recv().await.is_some() {}
 }
 
 /// A port that refuses connections: one that was just given back.
@@ -148,7 +198,7 @@ async fn it_ends_when_nobody_receives() {
     drop(messages);
     subscribe(
         config(&[&format!("amqp://127.0.0.1:{port}")]),
-        Arc::new(|| UnixMillis(0)),
+        Arc::new(|| UnixMillis(0).into()),
         Arc::default(),
         out,
         CancellationToken::new(),

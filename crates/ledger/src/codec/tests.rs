@@ -1,7 +1,23 @@
 use proptest::{collection::vec, prelude::*};
 
+use rescind_revocation::Identifier;
+
 use super::*;
-use crate::tests::revocations::{a_revocation, app, subject, token};
+use crate::tests::revocations::{a_revocation, app, doubted, subject, token};
+
+fn encode<'a>(first: u64, entries: impl IntoIterator<Item = (u64, &'a Revocation)>) -> Vec<u8> {
+    let mut group = Encoder::new(first);
+    for (sequence, revocation) in entries {
+        group.push(sequence, revocation);
+    }
+    group.finish().0
+}
+
+fn decode(first: u64, last: u64, bytes: &[u8]) -> Result<Vec<(u64, Revocation)>, CodecError> {
+    let entries = super::decode(first, last, bytes)?;
+    let entry = |raw: &Raw<'_>| (raw.sequence, raw.entry.revocation());
+    Ok(entries.iter().map(entry).collect())
+}
 
 const UUID_TEXT: &str = "4e330dbd-75c6-4ab5-a749-b9497aa3521a";
 
@@ -15,20 +31,19 @@ fn a_uuid_with_its_expiry_takes_22_bytes() {
 fn every_kind_and_spelling_is_read_back() {
     let entries = [
         token(UUID_TEXT, Expiry::Known(UnixSeconds(0))),
-        token(
-            &UUID_TEXT.to_uppercase(),
-            Expiry::Known(UnixSeconds(u64::MAX)),
-        ),
+        token(&UUID_TEXT.to_uppercase(), Expiry::Known(Expiry::LAST_KNOWN)),
         token("é", Expiry::Unknown),
         token(&"x".repeat(Identifier::MAX_BYTES), Expiry::Never),
         app("key", 0),
         app(UUID_TEXT, u64::MAX),
         subject("someone", "USER_ID", 1_710_000_000_000),
         subject("someone", "", 1),
+        doubted(app("key", 7), u64::MAX),
+        doubted(subject("someone", "USER_ID", 7), 0),
     ];
     let numbered: Vec<_> = (5..).zip(entries).collect();
     let bytes = encode(5, numbered.iter().map(|(at, entry)| (*at, entry)));
-    assert_eq!(decode(5, 12, &bytes), Ok(numbered));
+    assert_eq!(decode(5, 14, &bytes), Ok(numbered));
 }
 
 #[test]
@@ -43,9 +58,34 @@ fn sequences_stay_within_the_key() {
 
 #[test]
 fn an_unknown_tag_is_named() {
-    for tag in [0x03, 0x0c, 0x05, 0x40, 0x80] {
+    for tag in [0x03, 0x0c, 0x09, 0x0d, 0x40, 0x80] {
         assert_eq!(decode(1, 1, &[tag, 1, b'a', 1]), Err(CodecError::Tag(tag)));
     }
+}
+
+#[test]
+fn an_end_that_no_other_form_can_say_is_never() {
+    let beyond = token("a", Expiry::Known(UnixSeconds(Expiry::LAST_KNOWN.0 + 1)));
+    let bytes = encode(1, [(1, &beyond)]);
+    assert_eq!(
+        decode(1, 1, &bytes),
+        Ok(vec![(1, token("a", Expiry::Never))])
+    );
+}
+
+#[test]
+fn what_stands_in_memory_is_an_entry_without_its_gap() {
+    let revocation = subject(UUID_TEXT, "USER_ID", 9);
+    let bytes = encode(5, [(9, &revocation)]);
+    let entries = super::decode(5, 9, &bytes).unwrap();
+    let mut memory = Vec::new();
+    entries[0].put(&mut memory);
+    memory.push(0xff);
+    let (entry, length) = get_entry(&memory).unwrap();
+    assert_eq!((entry.revocation(), length), (revocation, bytes.len() - 1));
+    let mut again = Encoder::new(5);
+    again.push_bytes(9, &memory[..length]);
+    assert_eq!(again.finish(), (bytes, 1));
 }
 
 #[test]

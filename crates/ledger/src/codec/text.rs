@@ -4,30 +4,36 @@ use std::str;
 
 use rescind_revocation::Identifier;
 
-use super::{CodecError, get_varint, put_varint};
+use super::{CodecError, Name, get_varint, put_varint};
+
+const UUID_CHARS: usize = 36;
 
 /// Writes an identifier; whether it went as a UUID.
 pub(super) fn put_identifier(bytes: &mut Vec<u8>, identifier: &Identifier) -> bool {
-    let bits = identifier.id().as_u128();
-    // The bits of a canonical UUID are the UUID; those of any other text print as another text.
-    let canonical = uuid_text(bits) == identifier.as_str();
-    if canonical {
-        bytes.extend(bits.to_be_bytes());
-    } else {
-        put_text(bytes, identifier.as_str());
+    let text = identifier.as_str();
+    if text.len() == UUID_CHARS {
+        // The bits of a canonical UUID are the UUID; those of any other text print as another text.
+        let bits = identifier.id().as_u128();
+        if uuid_text(bits) == text {
+            bytes.extend(bits.to_be_bytes());
+            return true;
+        }
     }
-    canonical
+    put_text(bytes, text);
+    false
 }
 
-pub(super) fn get_identifier(bytes: &mut &[u8], uuid: bool) -> Result<Identifier, CodecError> {
-    let identifier = if uuid {
+pub(super) fn get_name<'a>(bytes: &mut &'a [u8], uuid: bool) -> Result<Name<'a>, CodecError> {
+    if uuid {
         let (bits, rest) = bytes.split_first_chunk().ok_or(CodecError::Truncated)?;
         *bytes = rest;
-        Identifier::new(uuid_text(u128::from_be_bytes(*bits)))
-    } else {
-        Identifier::new(get_text(bytes)?)
-    };
-    identifier.map_err(|_| CodecError::Text)
+        return Ok(Name::Uuid(u128::from_be_bytes(*bits)));
+    }
+    let text = get_text(bytes)?;
+    if text.is_empty() || text.len() > Identifier::MAX_BYTES {
+        return Err(CodecError::Text);
+    }
+    Ok(Name::Text(text))
 }
 
 pub(super) fn put_text(bytes: &mut Vec<u8>, text: &str) {
@@ -45,7 +51,7 @@ pub(super) fn get_text<'a>(bytes: &mut &'a [u8]) -> Result<&'a str, CodecError> 
 }
 
 /// `8-4-4-4-12` lower-case hexadecimal digits.
-fn uuid_text(bits: u128) -> String {
+pub(super) fn uuid_text(bits: u128) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = String::with_capacity(36);
     for nibble in 0..32 {

@@ -1,10 +1,12 @@
 //! Reading the whole file, around what is broken in it.
 
-use rescind_revocation::{Revocation, UnixMillis};
+use std::ops::RangeInclusive;
+
+use rescind_revocation::{Expiry, Revocation, UnixMillis, UnixSeconds};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Rows};
 
 use super::{Store, group_checksum};
-use crate::{Damage, Epoch, codec, epochs::Span};
+use crate::{Damage, Epoch, codec, epochs::Span, groups::Groups, log::Log};
 
 /// How far a damaged group may reach to be believed about its key.
 const LARGEST_GROUP: u64 = 1 << 20;
@@ -12,11 +14,13 @@ const LARGEST_GROUP: u64 = 1 << 20;
 /// What a file holds.
 #[derive(Debug, Default)]
 pub(crate) struct Contents {
-    /// All entries of the groups that are whole, in order, the superseded ones too.
-    pub(crate) entries: Vec<(u64, Revocation)>,
+    /// What is live of the groups that are whole.
+    pub(crate) log: Log,
+    pub(crate) groups: Groups,
     pub(crate) epochs: Vec<Span>,
     pub(crate) complete: bool,
     pub(crate) source_good_at: Option<UnixMillis>,
+    pub(crate) horizon: UnixSeconds,
     /// The highest sequence that was ever given out, as far as the file knows.
     pub(crate) head: u64,
     /// Empty in a whole file.
@@ -64,7 +68,7 @@ impl Contents {
         }
         self.head = self.head.max(last);
         match codec::decode(first, last, &bytes) {
-            Ok(entries) => self.entries.extend(entries),
+            Ok(entries) => self.take_entries(first, last, &entries),
             Err(reason) => self.damage.push(Damage::Group {
                 first,
                 last,
@@ -72,6 +76,25 @@ impl Contents {
             }),
         }
     }
+
+    fn take_entries(&mut self, first: u64, last: u64, entries: &[codec::Raw<'_>]) {
+        let stored = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+        self.groups.push(&(first..=last), stored);
+        for raw in entries {
+            let swept = raw.entry.expiry() < Some(Expiry::Known(self.horizon));
+            if swept && raw.entry.expiry().is_some() {
+                self.groups.dropped(raw.sequence);
+            } else if let Some(superseded) = self.log.push_raw(raw) {
+                self.groups.dropped(superseded.sequence);
+            }
+        }
+    }
+}
+
+/// What a commit that failed has written all the same.
+pub(crate) struct Left {
+    pub(crate) last: u64,
+    pub(crate) entries: Vec<(u64, Revocation)>,
 }
 
 struct Group {
@@ -90,10 +113,11 @@ impl Store {
             Err(error) if is_damage(&error) => contents.broken("table epochs", &error),
             Err(error) => return Err(error),
         }
-        match source(&self.connection) {
-            Ok((complete, good_at)) => {
-                contents.complete = complete;
-                contents.source_good_at = good_at;
+        match meta(&self.connection) {
+            Ok(meta) => {
+                contents.complete = meta.complete;
+                contents.source_good_at = meta.source_good_at;
+                contents.horizon = meta.horizon;
             }
             Err(error) if is_damage(&error) => contents.broken("table meta", &error),
             Err(error) => return Err(error),
@@ -113,20 +137,38 @@ impl Store {
         Ok(contents)
     }
 
-    /// The entries after `after`: what a commit that failed may have left behind.
-    pub(crate) fn load_after(&self, after: u64) -> rusqlite::Result<Contents> {
-        let mut contents = Contents {
-            head: after,
-            ..Contents::default()
-        };
+    /// The rows after `after`: what a commit that failed may have left behind.
+    pub(crate) fn left_behind(&self, after: u64) -> rusqlite::Result<Vec<Left>> {
         let mut statement = self.connection.prepare(
             "SELECT first, last, checksum, entries FROM groups WHERE first > ?1 ORDER BY first",
         )?;
-        let mut rows = statement.query([super::number(after)])?;
-        while let Some(row) = rows.next()? {
-            contents.take(group(row)?);
-        }
-        Ok(contents)
+        let mut left = Vec::new();
+        drain(statement.query([super::number(after)])?, |group| {
+            let whole = group_checksum(group.first, group.last, &group.bytes) == group.found;
+            let entries = codec::decode(group.first, group.last, &group.bytes);
+            left.push(Left {
+                last: group.last,
+                entries: match entries {
+                    Ok(entries) if whole => entries
+                        .iter()
+                        .map(|raw| (raw.sequence, raw.entry.revocation()))
+                        .collect(),
+                    // The next opening reports it.
+                    _ => Vec::new(),
+                },
+            });
+        })?;
+        Ok(left)
+    }
+
+    /// The keys of all rows.
+    pub(crate) fn keys(&self) -> rusqlite::Result<Vec<RangeInclusive<u64>>> {
+        let mut statement = self
+            .connection
+            .prepare("SELECT first, last FROM groups ORDER BY first")?;
+        let number = |row: &Row<'_>, column| row.get::<_, i64>(column).map(i64::cast_unsigned);
+        let keys = statement.query_map([], |row| Ok(number(row, 0)?..=number(row, 1)?))?;
+        keys.collect()
     }
 
     /// The last sequence in the file.
@@ -213,15 +255,24 @@ fn epochs(connection: &Connection) -> rusqlite::Result<Vec<Span>> {
     spans.collect()
 }
 
-fn source(connection: &Connection) -> rusqlite::Result<(bool, Option<UnixMillis>)> {
+struct Meta {
+    complete: bool,
+    source_good_at: Option<UnixMillis>,
+    horizon: UnixSeconds,
+}
+
+fn meta(connection: &Connection) -> rusqlite::Result<Meta> {
     let value = |name| {
         let mut statement = connection.prepare("SELECT value FROM meta WHERE name = ?1")?;
         let found = statement.query_row([name], |row| row.get::<_, Option<i64>>(0));
-        found.optional().map(Option::flatten)
+        let found = found.optional().map(Option::flatten);
+        found.map(|value| value.and_then(|value| u64::try_from(value).ok()))
     };
-    let complete = value("complete")? == Some(1);
-    let good_at = value("source_good_at")?.and_then(|at| u64::try_from(at).ok());
-    Ok((complete, good_at.map(UnixMillis)))
+    Ok(Meta {
+        complete: value("complete")? == Some(1),
+        source_good_at: value("source_good_at")?.map(UnixMillis),
+        horizon: UnixSeconds(value("horizon")?.unwrap_or(0)),
+    })
 }
 
 /// Rows can go missing from a page without a trace in the rows that are left; the page's own accounts show it.

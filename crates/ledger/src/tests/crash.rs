@@ -1,4 +1,6 @@
-//! `kill -9` in the middle of commits: what `append` had returned for is there, whole.
+//! `kill -9` in the middle of commits, and of the joining of rows: what `append` had returned for is there, whole.
+//!
+//! 20 rounds; 200 with `RESCIND_SOAK` set. `RESCIND_CRASH_SEED` plays the moments of a run again.
 
 use std::{
     env,
@@ -7,6 +9,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use rescind_revocation::Revocation;
 use tempfile::TempDir;
 
@@ -34,6 +37,7 @@ fn child() {
     let mut out = std::io::stdout().lock();
     loop {
         head = ledger.append(&group_after(head.sequence)).unwrap().head;
+        ledger.tidy().unwrap();
         if writeln!(out, "\nhead {head}")
             .and_then(|()| out.flush())
             .is_err()
@@ -55,18 +59,25 @@ fn start(directory: &Path) -> Child {
 
 #[test]
 fn what_append_returned_for_survives_kill_9() {
+    let soak = env::var_os("RESCIND_SOAK").is_some();
+    let seed = match env::var("RESCIND_CRASH_SEED") {
+        Ok(seed) => seed.parse().expect("RESCIND_CRASH_SEED is a number"),
+        Err(_) => rand::random(),
+    };
+    println!("RESCIND_CRASH_SEED={seed}");
+    let mut rng = StdRng::seed_from_u64(seed);
     let directory = TempDir::new().unwrap();
     let mut promised: Vec<Cursor> = Vec::new();
-    for round in 0..12u32 {
+    for round in 0..if soak { 200 } else { 20 } {
         let mut child = start(directory.path());
         let heads = BufReader::new(child.stdout.take().unwrap())
             .lines()
             .filter_map(|line| line.unwrap().strip_prefix("head ")?.parse().ok());
         // Killed once it has promised a few: somewhere within the next commit, another place each time.
-        let wanted = rand::random_range(1..40);
+        let wanted = rng.random_range(1..40);
         let mut heads = heads.inspect(|head| promised.push(*head));
         assert_eq!(heads.by_ref().take(wanted).count(), wanted);
-        (0..rand::random_range(0..200_000u32)).for_each(|n| {
+        (0..rng.random_range(0..200_000u32)).for_each(|n| {
             std::hint::black_box(n);
         });
         child.kill().unwrap();

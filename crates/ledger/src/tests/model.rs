@@ -3,49 +3,55 @@
 use std::collections::HashMap;
 
 use proptest::{collection::vec, prelude::*};
-use rescind_revocation::{Expiry, Kind, Revocation, UnixMillis};
+use rescind_revocation::{Digests, Expiry, Kind, Revocation, UnixMillis, UnixSeconds, packed};
 use tempfile::TempDir;
 
 use super::revocations::{a_revocation, known};
-use crate::{Cursor, Epoch, Ledger, Resolved};
+use crate::{Cursor, Epoch, Ledger, LedgerReader, Resolved, Swept};
 
 #[derive(Debug, Clone)]
 enum Step {
     Append(Vec<Revocation>),
     Reopen,
     MarkComplete,
+    /// The horizon moves to this bucket, forwards or backwards.
+    Sweep(u64),
+    Tidy,
+    /// The next write opens the file anew.
+    LoseStore,
 }
 
 fn a_step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        6 => vec(a_revocation(), 0..12).prop_map(Step::Append),
+        8 => vec(a_revocation(), 0..12).prop_map(Step::Append),
         2 => Just(Step::Reopen),
         1 => Just(Step::MarkComplete),
+        2 => (0..4u64).prop_map(Step::Sweep),
+        2 => Just(Step::Tidy),
+        1 => Just(Step::LoseStore),
     ]
-}
-
-/// What a merge keeps the greatest of.
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
-enum Strength {
-    Expiry(Expiry),
-    Moment(UnixMillis),
-}
-
-fn strength(revocation: &Revocation) -> Strength {
-    match revocation {
-        Revocation::Token { expiry, .. } => Strength::Expiry(*expiry),
-        Revocation::App { revoked_at, .. } | Revocation::Subject { revoked_at, .. } => {
-            Strength::Moment(*revoked_at)
-        }
-    }
 }
 
 #[derive(Default)]
 struct Model {
-    held: HashMap<(Kind, String), Strength>,
+    held: HashMap<(Kind, String), Revocation>,
     cursors: Vec<Cursor>,
     epochs: Vec<Epoch>,
     complete: bool,
+    horizon: u64,
+    /// What one holds who reads what is new after each step, and never anything else.
+    follower: HashMap<(Kind, String), Revocation>,
+    followed: u64,
+}
+
+fn name(revocation: &Revocation) -> (Kind, String) {
+    let identifier = revocation.identifier().as_str().to_owned();
+    (revocation.kind(), identifier)
+}
+
+fn is_swept(revocation: &Revocation, horizon: u64) -> bool {
+    let horizon = Expiry::Known(UnixSeconds(horizon));
+    matches!(revocation, Revocation::Token { expiry, .. } if *expiry < horizon)
 }
 
 impl Model {
@@ -53,29 +59,38 @@ impl Model {
     fn append(&mut self, group: &[Revocation]) -> usize {
         let before = self.held.clone();
         for revocation in group {
-            let key = (
-                revocation.kind(),
-                revocation.identifier().as_str().to_owned(),
-            );
-            let new = strength(revocation);
-            let held = self.held.entry(key).or_insert(new);
-            if new > *held {
-                *held = new;
+            if is_swept(revocation, self.horizon) {
+                continue;
+            }
+            let change = match self.held.get(&name(revocation)) {
+                Some(held) => revocation.over(held),
+                None => Some(revocation.clone()),
+            };
+            if let Some(change) = change {
+                self.held.insert(name(revocation), change);
             }
         }
-        let changed = |(key, value): &(&(Kind, String), &Strength)| before.get(*key) != Some(value);
+        let changed =
+            |(key, value): &(&(Kind, String), &Revocation)| before.get(*key) != Some(value);
         self.held.iter().filter(changed).count()
     }
 
-    fn check(&self, ledger: &Ledger) {
+    fn sweep(&mut self, horizon: u64) -> usize {
+        let before = self.held.len();
+        self.horizon = horizon;
+        self.held.retain(|_, held| !is_swept(held, horizon));
+        before - self.held.len()
+    }
+
+    fn check(&mut self, ledger: &Ledger) {
         let reader = ledger.reader();
         let head = reader.head();
         let live = reader.read(0, u64::MAX, usize::MAX);
         assert_eq!(live.len(), reader.len());
-        assert!(
-            live.windows(2)
-                .all(|pair| pair[0].sequence < pair[1].sequence)
-        );
+        let ascending = live
+            .windows(2)
+            .all(|pair| pair[0].sequence < pair[1].sequence);
+        assert!(ascending);
         assert!(live.iter().all(|entry| entry.sequence <= head.sequence));
         let held: HashMap<_, _> = live
             .iter()
@@ -83,10 +98,7 @@ impl Model {
                 let identifier = entry.revocation.identifier();
                 let kind = entry.revocation.kind();
                 assert_eq!(reader.find(kind, identifier).as_ref(), Some(entry));
-                (
-                    (kind, identifier.as_str().to_owned()),
-                    strength(&entry.revocation),
-                )
+                (name(&entry.revocation), entry.revocation.clone())
             })
             .collect();
         assert_eq!(held, self.held);
@@ -99,13 +111,62 @@ impl Model {
             let cursor = reader.cursor(sequence);
             assert_eq!(reader.place(cursor), Resolved::At(sequence));
         }
+        self.check_digest(&reader);
+        self.check_packed(&reader);
+        self.follow(&reader);
+    }
+
+    fn check_digest(&self, reader: &LedgerReader) {
+        let mut digests = Digests::new();
+        self.held
+            .values()
+            .for_each(|held| digests.insert(&held.entry()));
+        let checkpoint = reader.checkpoint();
+        assert_eq!(checkpoint.horizon, UnixSeconds(self.horizon));
+        let (digest, entries) = digests.from(checkpoint.horizon);
+        assert_eq!((checkpoint.digest, checkpoint.entries), (digest, entries));
+        assert_eq!(entries, self.held.len() as u64);
+    }
+
+    /// Whatever the size of the pages, packed ranges follow each other up to the head and hold what is live.
+    fn check_packed(&self, reader: &LedgerReader) {
+        let head = reader.head().sequence;
+        let mut packed = Vec::new();
+        let mut after = 0;
+        while after < head {
+            let range = reader.read_packed(after, head, 80);
+            assert_eq!(range.after, after);
+            assert!(range.to > after && range.entries > 0 || range.to == head);
+            assert!(range.bytes.len() <= 80);
+            packed.extend(packed::decode(&range.bytes, packed::BASE).unwrap());
+            after = range.to;
+        }
+        // Ranges that are kept may hold what was superseded or swept since; never less than what is live.
+        for held in self.held.values() {
+            assert!(packed.contains(&held.entry()), "{held:?}");
+        }
+    }
+
+    /// Whoever follows misses nothing: no entry comes back at a sequence that everybody is past.
+    fn follow(&mut self, reader: &LedgerReader) {
+        let head = reader.head().sequence;
+        for live in reader.read(self.followed, head, usize::MAX) {
+            self.follower
+                .insert(name(&live.revocation), live.revocation);
+        }
+        self.followed = head;
+        for (name, held) in &self.held {
+            assert_eq!(self.follower.get(name), Some(held));
+        }
+        let horizon = self.horizon;
+        self.follower.retain(|_, held| !is_swept(held, horizon));
     }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
-    fn the_ledger_holds_what_a_map_would_hold(steps in vec(a_step(), 1..24)) {
+    fn the_ledger_holds_what_a_map_would_hold(steps in vec(a_step(), 1..30)) {
         let directory = TempDir::new().unwrap();
         let (mut ledger, opening) = Ledger::open(directory.path()).unwrap();
         let mut model = Model::default();
@@ -123,10 +184,10 @@ proptest! {
                 Step::Reopen => {
                     drop(ledger);
                     let (again, opening) = Ledger::open(directory.path()).unwrap();
+                    prop_assert!(opening.damage.is_empty());
                     prop_assert_eq!(opening.entries, model.held.len());
                     prop_assert_eq!(opening.head.sequence, before.sequence);
                     prop_assert!(!model.epochs.contains(&opening.head.epoch));
-                    prop_assert!(opening.damage.is_empty());
                     model.epochs.push(opening.head.epoch);
                     ledger = again;
                 }
@@ -134,6 +195,15 @@ proptest! {
                     ledger.mark_complete(UnixMillis(7)).unwrap();
                     model.complete = true;
                 }
+                Step::Sweep(bucket) => {
+                    let horizon = bucket * Digests::BUCKET_SECONDS;
+                    let dropped = model.sweep(horizon);
+                    // Anywhere in the bucket is its beginning.
+                    let swept = ledger.sweep(UnixSeconds(horizon + 599)).unwrap();
+                    prop_assert_eq!(swept, Swept { horizon: UnixSeconds(horizon), dropped });
+                }
+                Step::Tidy => while ledger.tidy().unwrap() {},
+                Step::LoseStore => ledger.store = None,
             }
             model.cursors.push(ledger.reader().head());
             model.check(&ledger);

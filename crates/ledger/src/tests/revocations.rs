@@ -19,6 +19,7 @@ pub(crate) fn app(consumer_key: &str, revoked_at: u64) -> Revocation {
     Revocation::App {
         consumer_key: Identifier::new(consumer_key).unwrap(),
         revoked_at: UnixMillis(revoked_at),
+        disbelieved: None,
     }
 }
 
@@ -27,7 +28,19 @@ pub(crate) fn subject(entity_id: &str, entity_type: &str, revoked_at: u64) -> Re
         entity_id: Identifier::new(entity_id).unwrap(),
         entity_type: entity_type.into(),
         revoked_at: UnixMillis(revoked_at),
+        disbelieved: None,
     }
+}
+
+/// The same, once another moment was sent for it and not believed.
+pub(crate) fn doubted(revocation: Revocation, moment: u64) -> Revocation {
+    let mut doubted = revocation;
+    if let Revocation::App { disbelieved, .. } | Revocation::Subject { disbelieved, .. } =
+        &mut doubted
+    {
+        *disbelieved = Some(UnixMillis(moment));
+    }
+    doubted
 }
 
 fn an_identifier() -> impl Strategy<Value = String> {
@@ -48,7 +61,8 @@ fn uuid(bits: u128, separator: char) -> String {
 fn an_expiry() -> impl Strategy<Value = Expiry> {
     prop_oneof![
         (0..4u64).prop_map(|seconds| Expiry::Known(UnixSeconds(seconds))),
-        any::<u64>().prop_map(|seconds| Expiry::Known(UnixSeconds(seconds))),
+        (0..2400u64).prop_map(|seconds| Expiry::Known(UnixSeconds(seconds))),
+        any::<u32>().prop_map(|seconds| Expiry::Known(UnixSeconds(seconds.into())).capped()),
         Just(Expiry::Unknown),
         Just(Expiry::Never),
     ]
@@ -62,5 +76,7 @@ pub(crate) fn a_revocation() -> impl Strategy<Value = Revocation> {
         (an_identifier(), moment()).prop_map(|(key, at)| app(&key, at)),
         (an_identifier(), "[A-Z_]{0,9}", moment())
             .prop_map(|(id, kind, at)| subject(&id, &kind, at)),
+        (an_identifier(), moment(), moment())
+            .prop_map(|(key, at, moment)| doubted(app(&key, at), moment)),
     ]
 }

@@ -81,12 +81,12 @@ async fn serve(control_plane: &ControlPlane) -> (u16, CertificateDer<'static>) {
     (port, root)
 }
 
-async fn fetch(config: CatchupConfig) -> Result<RevokedList, CatchupError> {
-    Catchup::new(config).unwrap().fetch(NOW).await
+async fn fetch(config: CatchupConfig) -> Result<Whole, CatchupError> {
+    whole(&Catchup::new(config).unwrap()).await
 }
 
 #[track_caller]
-fn certificate_error(result: Result<RevokedList, CatchupError>) {
+fn certificate_error(result: Result<Whole, CatchupError>) {
     match result {
         Err(CatchupError::Transport(text)) if text.contains("invalid peer certificate") => {}
         other => panic!("not refused: {other:?}"),

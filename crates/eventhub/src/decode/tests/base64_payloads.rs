@@ -20,6 +20,19 @@ fn app(consumer_key: &str, revoked_at: UnixMillis) -> Event {
         Revocation::App {
             consumer_key: Identifier::new(consumer_key).unwrap(),
             revoked_at,
+            disbelieved: None,
+        },
+    )
+}
+
+/// An application whose moment was not believed.
+fn doubted(consumer_key: &str, sent: u64) -> Event {
+    revoked(
+        APP,
+        Revocation::App {
+            consumer_key: Identifier::new(consumer_key).unwrap(),
+            revoked_at: NOW,
+            disbelieved: Some(UnixMillis(sent)),
         },
     )
 }
@@ -51,6 +64,7 @@ fn a_subject_is_read_in_either_spelling() {
                     entity_id: Identifier::new("u-1").unwrap(),
                     entity_type: "USER_ID".into(),
                     revoked_at: UnixMillis(1_709_000_000_000),
+                    disbelieved: None,
                 },
             ),
         );
@@ -59,18 +73,19 @@ fn a_subject_is_read_in_either_spelling() {
 
 #[test]
 fn a_moment_that_cannot_be_is_the_moment_of_receipt() {
-    for time in [
-        json!(null),
-        json!(0),
-        json!("never"),
-        json!(NOW.0 + 300_001),
+    for (time, sent) in [
+        (json!(null), 0),
+        (json!(0), 0),
+        (json!("never"), 0),
+        (json!(NOW.0 + 300_001), NOW.0 + 300_001),
+        (json!("4070908800000"), 4_070_908_800_000),
     ] {
         let payload = json!({"consumerKey": "abc", "revocationTime": time});
-        check(&template(&encoded(&payload), 0, APP), app("abc", NOW));
+        check(&template(&encoded(&payload), 0, APP), doubted("abc", sent));
     }
     check(
         &template(&encoded(&json!({"consumerKey": "abc"})), 0, APP),
-        app("abc", NOW),
+        doubted("abc", 0),
     );
 }
 

@@ -168,17 +168,20 @@ fn mutate(body: &mut Vec<u8>, rng: &mut StdRng) {
     }
 }
 
-/// `RESCIND_FUZZ_SEED` plays another run.
+/// Fifty thousand; with `RESCIND_SOAK` set ten million, from another seed each time. `RESCIND_FUZZ_SEED` plays a run again.
 #[test]
-fn fifty_thousand_mutations_are_answered() {
-    let seed = std::env::var("RESCIND_FUZZ_SEED")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(20_261_124);
+fn mutations_by_the_thousand_are_answered() {
+    let soak = std::env::var_os("RESCIND_SOAK").is_some();
+    let seed = match std::env::var("RESCIND_FUZZ_SEED") {
+        Ok(seed) => seed.parse().expect("RESCIND_FUZZ_SEED is a number"),
+        Err(_) if soak => rand::random(),
+        Err(_) => 20_261_124,
+    };
     println!("RESCIND_FUZZ_SEED={seed}");
     let mut rng = StdRng::seed_from_u64(seed);
     let seeds = seeds();
-    for round in 0..50_000 {
+    let rounds = if soak { 10_000_000 } else { 50_000 };
+    for round in 0..rounds {
         let (content_type, mut body) = seeds[round % seeds.len()].clone();
         for _ in 0..rng.random_range(1..6) {
             mutate(&mut body, &mut rng);

@@ -1,0 +1,88 @@
+//! Files of an older form.
+
+use rescind_revocation::{Expiry, Revocation, UnixMillis, UnixSeconds};
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::revocations::{app, doubted, known, subject, token};
+use crate::{Cursor, Epoch, Ledger, Resolved};
+
+fn first_form() -> TempDir {
+    let directory = TempDir::new().unwrap();
+    let connection = Connection::open(directory.path().join("ledger.db")).unwrap();
+    connection
+        .execute_batch(include_str!("files/first_form.sql"))
+        .unwrap();
+    directory
+}
+
+fn schema_version(directory: &TempDir) -> i64 {
+    let connection = Connection::open(directory.path().join("ledger.db")).unwrap();
+    connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .unwrap()
+}
+
+fn live(ledger: &Ledger) -> Vec<(u64, Revocation)> {
+    let live = ledger.reader().read(0, u64::MAX, usize::MAX);
+    let entry = |live: crate::Live| (live.sequence, live.revocation);
+    live.into_iter().map(entry).collect()
+}
+
+#[test]
+fn a_file_of_the_first_form_is_read_and_raised() {
+    let directory = first_form();
+    let (mut ledger, opening) = Ledger::open(directory.path()).unwrap();
+    assert_eq!(opening.damage, []);
+    assert!(opening.complete);
+    assert_eq!(opening.source_good_at, Some(UnixMillis(1_710_000_000_000)));
+    let expected = [
+        (
+            1,
+            known("4e330dbd-75c6-4ab5-a749-b9497aa3521a", 1_800_000_000),
+        ),
+        (3, app("key", 1_710_000_000_000)),
+        (4, subject("someone", "USER_ID", 1_710_000_000_001)),
+        (5, token("opaque", Expiry::Never)),
+        (6, token("far", Expiry::Never)),
+        (7, known("last", 1000)),
+    ];
+    assert_eq!(live(&ledger), expected);
+    for (sequence, epoch, resolved) in [
+        (6, 795_290_542, Resolved::At(6)),
+        (7, 795_290_542, Resolved::Beyond),
+        (7, 1_368_979_995, Resolved::At(7)),
+    ] {
+        let epoch = Epoch(epoch);
+        assert_eq!(ledger.reader().place(Cursor { sequence, epoch }), resolved);
+    }
+    assert_eq!(ledger.reader().horizon(), UnixSeconds(0));
+    assert_eq!(schema_version(&directory), 2);
+
+    let far = 4_000_000_000_000;
+    let new = doubted(app("key", 1_720_000_000_000), far);
+    let appended = ledger.append(std::slice::from_ref(&new)).unwrap();
+    assert_eq!(appended.head.sequence, 8);
+    drop(ledger);
+    let (ledger, opening) = Ledger::open(directory.path()).unwrap();
+    assert_eq!(opening.damage, []);
+    assert_eq!(live(&ledger).last(), Some(&(8, new)));
+}
+
+#[test]
+fn a_file_of_the_first_form_that_cannot_be_written_is_served_as_it_is() {
+    let directory = first_form();
+    let blocker = Connection::open(directory.path().join("ledger.db")).unwrap();
+    // The log is there already, so that the opening needs no lock of its own to make it.
+    blocker
+        .pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))
+        .unwrap();
+    blocker.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (mut ledger, opening) = Ledger::open(directory.path()).unwrap();
+    assert!(opening.unwritable.is_some());
+    assert_eq!(opening.entries, 6);
+    drop(blocker);
+    assert_eq!(schema_version(&directory), 1);
+    ledger.append(&[known("new", 1)]).unwrap();
+    assert_eq!(schema_version(&directory), 2);
+}
