@@ -1,8 +1,9 @@
-//! Compiles `proto/wso2` without an installed `protoc`. Envoy's and Google's messages are those of `envoy-types`.
+//! Compiles `proto/wso2` and `proto/rescind` without an installed `protoc`. Envoy's and Google's messages are those of `envoy-types`.
 
 use std::{error::Error, path::PathBuf};
 
-const SOURCES: [&str; 2] = [
+const SOURCES: [&str; 3] = [
+    "rescind/v1/range.proto",
     "wso2/discovery/keymgt/revoked_tokens.proto",
     "wso2/discovery/service/keymgt/revoked_tokens_ds.proto",
 ];

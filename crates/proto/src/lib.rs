@@ -6,6 +6,18 @@
 
 pub use envoy_types::pb::{envoy, google};
 
+/// `rescind.*`: our own packages.
+pub mod rescind {
+    /// `rescind.v1`: ranges of a ledger, and statements about it.
+    #[allow(
+        missing_docs,
+        reason = "generated; the comments of the .proto sources are carried over"
+    )]
+    pub mod v1 {
+        tonic::include_proto!("rescind.v1");
+    }
+}
+
 /// `wso2.*`: the packages of WSO2 Choreo Connect.
 pub mod wso2 {
     /// `wso2.discovery.*`.

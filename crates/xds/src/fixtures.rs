@@ -4,31 +4,59 @@ pub(crate) mod wire;
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use tokio::sync::watch;
 
-use crate::{Any, Audience, Chunk, Head, Position, Source, TYPE_URL, wire_len};
+use crate::{
+    Any, Audience, Chunk, Head, Named, NamedPart, Names, PackedPart, Position, Ranges, Source,
+    Statement, TYPE_URL, wire_len,
+};
 
-/// Versions are `<position>-t`.
+/// Versions are `<position>-<id>`. Packed, each entry is its name and a line feed; its digest is its position.
 #[derive(Debug)]
 pub(crate) struct FakeSource {
+    id: &'static str,
     entries: Mutex<BTreeMap<u64, Entry>>,
     head: watch::Sender<Head>,
+    /// For who takes named resources: this has been dropped.
+    horizon: AtomicU64,
+    /// Whether it has other forms than the oldest.
+    old: bool,
 }
 
 #[derive(Debug, Clone)]
 struct Entry {
     resource: Any,
     only_rescind: bool,
+    expires: u64,
 }
 
 impl FakeSource {
     pub(crate) fn new() -> Self {
+        Self::called("t")
+    }
+
+    /// One whose versions the others do not know.
+    pub(crate) fn called(id: &'static str) -> Self {
         Self {
+            id,
             entries: Mutex::default(),
             head: watch::Sender::new(Head::default()),
+            horizon: AtomicU64::new(0),
+            old: false,
+        }
+    }
+
+    /// One that has the oldest form alone.
+    pub(crate) fn old() -> Self {
+        Self {
+            old: true,
+            ..Self::new()
         }
     }
 
@@ -46,6 +74,23 @@ impl FakeSource {
     /// Appends what only `rescind.v1` clients get.
     pub(crate) fn push_app(&self, name: &str) -> Position {
         self.append([(resource(name), true)])
+    }
+
+    /// Appends what expires then; an entry of that name before is superseded.
+    pub(crate) fn push_until(&self, name: &str, expires: u64) -> Position {
+        self.entries()
+            .retain(|_, entry| self::name(&entry.resource) != name);
+        let position = self.push(name);
+        if let Some(entry) = self.entries().get_mut(&position.0) {
+            entry.expires = expires;
+        }
+        position
+    }
+
+    /// What expires before has been dropped, for who takes named resources.
+    pub(crate) fn expire(&self, before: u64) {
+        self.horizon.store(before, Ordering::Relaxed);
+        self.head.send_modify(|_| {});
     }
 
     /// Appends `count` resources `token-<position>` in one step.
@@ -83,6 +128,7 @@ impl FakeSource {
                 Entry {
                     resource,
                     only_rescind,
+                    expires: u64::MAX,
                 },
             );
         }
@@ -109,14 +155,15 @@ impl Source for FakeSource {
 
     fn resolve(&self, version_info: &str) -> Position {
         let known = version_info
-            .strip_suffix("-t")
+            .strip_suffix(self.id)
+            .and_then(|n| n.strip_suffix('-'))
             .and_then(|n| n.parse().ok())
             .filter(|n| *n <= self.head_now().position.0);
         Position(known.unwrap_or(0))
     }
 
     fn version(&self, at: Position) -> String {
-        format!("{}-t", at.0)
+        format!("{}-{}", at.0, self.id)
     }
 
     fn read(&self, after: Position, to: Position, audience: Audience, max_bytes: usize) -> Chunk {
@@ -138,6 +185,122 @@ impl Source for FakeSource {
         }
         Chunk { resources, to }
     }
+
+    fn ranges(&self) -> Option<&dyn Ranges> {
+        (!self.old).then_some(self)
+    }
+
+    fn names(&self) -> Option<&dyn Names> {
+        (!self.old).then_some(self)
+    }
+}
+
+impl Ranges for FakeSource {
+    fn id(&self) -> String {
+        self.id.to_owned()
+    }
+
+    fn read_packed(&self, after: Position, to: Position, max_bytes: usize) -> PackedPart {
+        let mut part = PackedPart {
+            base: 7,
+            to,
+            ..PackedPart::default()
+        };
+        let mut reached = after;
+        for (position, entry) in self.entries().range(after.0 + 1..=to.0) {
+            let name = &entry.resource.value;
+            if part.entries.len() + name.len() >= max_bytes && part.count > 0 {
+                part.to = reached;
+                return part;
+            }
+            part.entries.extend(name);
+            part.entries.push(b'\n');
+            part.count += 1;
+            reached = Position(*position);
+        }
+        part
+    }
+
+    fn statement(&self) -> Statement {
+        let entries = self.entries();
+        let sum: u64 = entries.keys().sum();
+        let mut digest = [0; 16];
+        digest[8..].copy_from_slice(&sum.to_be_bytes());
+        let head = self.head_now();
+        Statement {
+            position: head.position,
+            complete: head.complete,
+            horizon: 600,
+            digest,
+            count: entries.len() as u64,
+            as_of_ms: 42,
+            source_age_ms: None,
+        }
+    }
+}
+
+impl Names for FakeSource {
+    fn read_named(
+        &self,
+        after: Position,
+        to: Position,
+        horizon: u64,
+        max_bytes: usize,
+    ) -> NamedPart {
+        let mut part = NamedPart {
+            to,
+            ..NamedPart::default()
+        };
+        let mut bytes = 0;
+        let mut reached = after;
+        for (position, entry) in self.entries().range(after.0 + 1..=to.0) {
+            if let Some(named) = entry.named(horizon) {
+                bytes += wire_len(&named.resource);
+                if bytes > max_bytes && !part.resources.is_empty() {
+                    part.to = reached;
+                    return part;
+                }
+                part.resources.push(named);
+            }
+            reached = Position(*position);
+        }
+        part
+    }
+
+    fn find(&self, name: &str, horizon: u64) -> Option<Named> {
+        let entries = self.entries();
+        let mut named = entries.values().filter_map(|entry| entry.named(horizon));
+        named.find(|named| named.name == name)
+    }
+
+    fn horizon(&self) -> u64 {
+        self.horizon.load(Ordering::Relaxed)
+    }
+
+    fn removed(&self, from: u64, to: u64) -> Option<Arc<[String]>> {
+        let entries = self.entries();
+        let expired = entries
+            .values()
+            .filter(|entry| (from..to).contains(&entry.expires));
+        Some(expired.map(|entry| name(&entry.resource)).collect())
+    }
+}
+
+impl Entry {
+    fn named(&self, horizon: u64) -> Option<Named> {
+        let named = Named {
+            name: name(&self.resource),
+            version: self.expires.to_string(),
+            resource: self.resource.clone(),
+        };
+        (!self.only_rescind && self.expires >= horizon).then_some(named)
+    }
+}
+
+/// The names in packed bytes.
+pub(crate) fn unpacked(entries: &[u8]) -> Vec<String> {
+    let text = String::from_utf8(entries.to_vec()).expect("names");
+    text.lines().map(str::to_owned).collect()
 }
 
 pub(crate) fn resource(name: &str) -> Any {

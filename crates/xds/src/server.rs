@@ -1,10 +1,13 @@
-//! The server half: serves a [`Source`](crate::Source) over `StreamTokens`.
+//! The server half: serves a [`Source`](crate::Source) over `StreamTokens`, `DeltaTokens` and `FetchTokens`.
 //!
 //! What happens on a stream is decided by `connection`, a state machine without clock, task or socket; `driver` runs it
 //! over tonic, one task for each stream. A stream's backlog is one position, so a slow reader costs nothing.
 
 mod connection;
 mod driver;
+mod fetch;
+mod gate;
+mod method;
 mod metrics;
 mod nonce;
 mod opening;
@@ -17,9 +20,9 @@ mod service;
 mod settings;
 
 pub use metrics::Metrics;
-pub use roster::{ClientState, StreamStatus};
+pub use roster::{ClientState, Declared, Method, Proof, StreamStatus};
 pub use service::{Handle, TokenService, service};
-pub use settings::{Identify, Settings};
+pub use settings::{Admit, Client, Identify, Settings, Watch};
 
 #[cfg(test)]
 mod tests;

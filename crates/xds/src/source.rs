@@ -1,5 +1,7 @@
 //! What a server serves from: an ordered, growing collection of resources, seen through positions.
 
+use std::sync::Arc;
+
 use tokio::sync::watch;
 
 use crate::Any;
@@ -54,4 +56,100 @@ pub trait Source: Send + Sync + 'static {
     /// Stops before the sum of [`wire_len`](crate::wire_len) of the resources passes `max_bytes`, but a first resource
     /// that is larger by itself is returned alone. What does not stop reaches `to`.
     fn read(&self, after: Position, to: Position, audience: Audience, max_bytes: usize) -> Chunk;
+
+    /// The source as packed ranges; `None` where it has no such form.
+    fn ranges(&self) -> Option<&dyn Ranges> {
+        None
+    }
+
+    /// The source as resources with names; `None` where it has no such form.
+    fn names(&self) -> Option<&dyn Names> {
+        None
+    }
+}
+
+/// A source as `rescind.v1.Range` carries it.
+pub trait Ranges: Send + Sync {
+    /// The name of the source among others: a version is known by the source that gave it out alone.
+    fn id(&self) -> String;
+
+    /// Everything in `(after, part.to]`, packed, where `after < part.to <= to`. At least one entry, if there is one; else
+    /// no more than `max_bytes`.
+    fn read_packed(&self, after: Position, to: Position, max_bytes: usize) -> PackedPart;
+
+    /// What can be said of the source at its head now; all of it is of one moment.
+    fn statement(&self) -> Statement;
+}
+
+/// A part of a source, packed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PackedPart {
+    /// What the entries count from.
+    pub base: u64,
+    /// The entries. May be empty.
+    pub entries: Vec<u8>,
+    /// How many they are.
+    pub count: usize,
+    /// Where the part ends.
+    pub to: Position,
+}
+
+/// "At this position, from this horizon on, the live set has this digest and this many entries."
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Statement {
+    /// The head.
+    pub position: Position,
+    /// Whether the source may be called whole.
+    pub complete: bool,
+    /// Before this second nothing is counted.
+    pub horizon: u64,
+    /// The digest of what is live from the horizon on.
+    pub digest: [u8; 16],
+    /// How many entries that is.
+    pub count: u64,
+    /// When this was said, in milliseconds of CLOCK_BOOTTIME.
+    pub as_of_ms: u64,
+    /// For how long what feeds the source has not been good; `None` where that is not known.
+    pub source_age_ms: Option<u64>,
+}
+
+/// A source as the standard incremental protocol sees it: each resource has a name and a version.
+pub trait Names: Send + Sync {
+    /// The named resources in `(after, part.to]` that do not expire before `horizon`.
+    fn read_named(
+        &self,
+        after: Position,
+        to: Position,
+        horizon: u64,
+        max_bytes: usize,
+    ) -> NamedPart;
+
+    /// The live resource of that name, unless it expires before `horizon`.
+    fn find(&self, name: &str, horizon: u64) -> Option<Named>;
+
+    /// Before this second resources count as removed. Grows, in steps.
+    fn horizon(&self) -> u64;
+
+    /// The names of those that expire in `[from, to)`; `None` where they are no longer known.
+    fn removed(&self, from: u64, to: u64) -> Option<Arc<[String]>>;
+}
+
+/// A resource with its name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Named {
+    /// Its name.
+    pub name: String,
+    /// Its version; another content has another one.
+    pub version: String,
+    /// It.
+    pub resource: Any,
+}
+
+/// A part of a source, by name.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct NamedPart {
+    /// The resources, in order.
+    pub resources: Vec<Named>,
+    /// Where the part ends.
+    pub to: Position,
 }

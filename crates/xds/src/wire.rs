@@ -1,14 +1,48 @@
 //! What both halves must spell alike.
 
 use prost::Message;
+use rescind_proto::{
+    envoy::config::core::v3::{ControlPlane, Node},
+    google::protobuf::{Struct, Value, value::Kind},
+};
 
 use crate::Any;
 
-/// The type of every resource on the stream.
+/// The type of a resource that is one revocation.
 pub const TYPE_URL: &str = "type.googleapis.com/wso2.discovery.keymgt.RevokedToken";
+
+/// The type of the resources of a packed stream.
+pub const RANGE_TYPE_URL: &str = "type.googleapis.com/rescind.v1.Range";
+
+/// The resource of a packed stream that carries entries.
+pub(crate) const LOG: &str = "log";
+
+/// The resource of a packed stream that carries statements about the whole.
+pub(crate) const CHECKPOINT: &str = "checkpoint";
+
+/// Under this name a client says what it holds of the source `id`.
+pub(crate) fn log_of(id: &str) -> String {
+    format!("{LOG}/{id}")
+}
+
+/// In the node's metadata of an answer: what came of comparing digests.
+pub(crate) const PROOF: &str = "proof";
 
 /// In `node.client_features`: a client that takes every kind of entry and expects empty responses when idle.
 pub const RESCIND_FEATURE: &str = "rescind.v1";
+
+/// A node that says nothing but what came of comparing digests.
+pub(crate) fn proof_node(proof: &str) -> Node {
+    let value = Value {
+        kind: Some(Kind::StringValue(proof.to_owned())),
+    };
+    Node {
+        metadata: Some(Struct {
+            fields: [(PROOF.to_owned(), value)].into(),
+        }),
+        ..Node::default()
+    }
+}
 
 /// What one resource adds to the size of a response, in bytes: tag, length and body.
 pub fn wire_len(resource: &Any) -> usize {
@@ -21,6 +55,13 @@ pub fn wire_len(resource: &Any) -> usize {
 pub(crate) fn identifier(head_version: &str, complete: bool) -> String {
     let word = if complete { COMPLETE } else { INCOMPLETE };
     format!("{head_version} {word}")
+}
+
+/// The same as the field of a response.
+pub(crate) fn control_plane(head_version: &str, complete: bool) -> ControlPlane {
+    ControlPlane {
+        identifier: identifier(head_version, complete),
+    }
 }
 
 /// Reads what [`identifier`] wrote; `None` for the identifiers of other servers.

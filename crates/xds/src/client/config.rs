@@ -4,6 +4,8 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use rustls_pki_types::ServerName;
 
+use crate::server::Declared;
+
 /// What the client is told. [`ClientConfig::new`] sets what production runs with.
 #[derive(Debug, Clone)]
 pub struct ClientConfig {
@@ -15,6 +17,8 @@ pub struct ClientConfig {
     pub node_id: String,
     /// `node.metadata.instanceIdentifier`; what tells this client from its siblings.
     pub instance_identifier: String,
+    /// What the server is told beside that.
+    pub declared: Declared,
     /// No response may be larger, in bytes.
     pub max_message_bytes: usize,
     /// TCP connect and TLS handshake together.
@@ -27,6 +31,12 @@ pub struct ClientConfig {
     pub settle: Duration,
     /// A `rescind.v1` server that sends nothing for so long is left for the next one.
     pub silence: Duration,
+    /// How often the sink hears that a stream stands whose server is not `rescind.v1`.
+    pub alive: Duration,
+    /// An adapter whose source has not been good for so long is left for a fresher one, if there is another.
+    pub source_age: Duration,
+    /// How long it is stayed with the freshest then.
+    pub source_age_pause: Duration,
     /// The first bound of the random wait between attempts; doubles with each failure.
     pub backoff_base: Duration,
     /// The last bound.
@@ -41,12 +51,16 @@ impl ClientConfig {
             security,
             node_id: "commonEnforcerLabel".to_owned(),
             instance_identifier,
+            declared: Declared::default(),
             max_message_bytes: 4 * 1024 * 1024,
             connect_timeout: Duration::from_secs(5),
             ping_interval: Duration::from_secs(10),
             ping_timeout: Duration::from_secs(5),
             settle: Duration::from_secs(1),
             silence: Duration::from_secs(15),
+            alive: Duration::from_secs(5),
+            source_age: Duration::from_secs(60),
+            source_age_pause: Duration::from_secs(300),
             backoff_base: Duration::from_millis(500),
             backoff_cap: Duration::from_secs(30),
         }

@@ -21,6 +21,13 @@ impl Endpoints {
         &self.addresses[self.at]
     }
 
+    /// Goes to that one, if it is one.
+    pub(super) fn go_to(&mut self, address: &str) {
+        if let Some(at) = self.addresses.iter().position(|other| other == address) {
+            self.at = at;
+        }
+    }
+
     /// The current one has failed.
     pub(super) fn rotate(&mut self) {
         self.at = (self.at + 1) % self.addresses.len();

@@ -1,15 +1,25 @@
 //! Where the client puts what it receives.
 
-use crate::Any;
+use std::time::Duration;
+
+use rescind_proto::rescind::v1::Checkpoint;
+
+use crate::{Any, server::Proof};
 
 /// Holds what was received. One task calls it; it need not be quick, but nothing more is read before it returns.
 pub trait Sink: Send {
-    /// The version of what is held; empty when nothing is. A new stream asks for what is newer.
+    /// The version of what is held, towards servers that have `StreamTokens` alone; empty when nothing is. A new stream asks
+    /// for what is newer.
     fn version(&self) -> String;
+
+    /// What is held of each ledger: its id and the version. A new stream names all of them, and its server takes its own.
+    fn versions(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
 
     /// Decodes, validates and applies all of `update`, or nothing of it. `Ok` is ACKed, so what was applied must last;
     /// `Err` is NACKed with its text, and what was held stays.
-    fn apply(&mut self, update: Update) -> Result<(), Rejection>;
+    fn apply(&mut self, update: Update) -> Result<Answer, Rejection>;
 
     /// The link to the adapters has changed.
     fn link(&mut self, state: LinkState);
@@ -18,12 +28,61 @@ pub trait Sink: Send {
 /// One response.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Update {
+    /// The ledger whose version that is; `None` over `StreamTokens`, whose server knows its own versions from others.
+    pub ledger: Option<String>,
     /// The version that holding this update brings.
     pub version: String,
-    /// The resources as they came, their types unchecked. May be empty: then the version alone moves.
-    pub resources: Vec<Any>,
+    /// What it carries.
+    pub content: Content,
     /// Where the server stands; `None` from a server that is not `rescind.v1`.
     pub head: Option<ServerHead>,
+    /// What is said of the whole set as it is once this is applied.
+    pub checkpoint: Option<Checkpoint>,
+}
+
+/// What a response carries.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Content {
+    /// The resources as they came, their types unchecked. May be none: then the version alone moves.
+    Resources(Vec<Any>),
+    /// Packed entries, unchecked.
+    Packed(Packed),
+    /// Nothing: the server shows that it is there.
+    Nothing,
+}
+
+/// Packed entries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packed {
+    /// What they count from.
+    pub base: u64,
+    /// They.
+    pub entries: Vec<u8>,
+    /// Whether they are new, or belong to a walk over everything.
+    pub walk: Walk,
+}
+
+/// What a part is of a walk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Walk {
+    /// None: it is new.
+    None,
+    /// One of its parts.
+    Part {
+        /// The first one of a walk from before everything.
+        begins: bool,
+        /// The last one.
+        ends: bool,
+    },
+}
+
+/// What goes back with an ACK.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Answer {
+    /// What came of comparing digests, where they were compared.
+    pub proof: Option<Proof>,
+    /// Everything shall be sent again, beside what is new.
+    pub walk: bool,
 }
 
 /// The server's head when it sent a response.
@@ -43,10 +102,21 @@ pub struct Rejection(pub String);
 /// How it stands with the adapters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkState {
+    /// The first request of a stream to this adapter (`host:port`) is on its way.
+    Opening {
+        /// The adapter.
+        address: String,
+    },
     /// A stream to this adapter (`host:port`) is open.
     Connected {
         /// The adapter.
         address: String,
+    },
+    /// The stream stands, and pings are answered. Said now and then where the server itself says nothing when it has
+    /// nothing new.
+    Alive {
+        /// For how long there was no response.
+        quiet: Duration,
     },
     /// The stream ended, or could not be opened; the next attempt follows by itself.
     Disconnected {

@@ -1,12 +1,9 @@
 //! One attempt: a connection, a stream on it, and every response until it ends.
 
-use std::{collections::HashMap, future::Future};
+use std::{convert::Infallible, future::Future};
 
 use rescind_proto::{
-    envoy::{
-        config::core::v3::Node,
-        service::discovery::v3::{DiscoveryRequest, DiscoveryResponse},
-    },
+    envoy::config::core::v3::Node,
     google::{
         protobuf::{Struct, Value, value::Kind},
         rpc,
@@ -15,22 +12,27 @@ use rescind_proto::{
 };
 use tokio::{
     sync::mpsc,
-    time::{sleep, timeout},
+    time::{Duration, Instant, sleep, timeout},
 };
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Status, Streaming, transport::Channel};
 
-use super::{ClientConfig, LinkState, ServerHead, Sink, Update, dial::dial, journal::Journal};
-use crate::{RESCIND_FEATURE, TYPE_URL, text::clean, wire::parse_identifier};
+use super::{
+    Answer, ClientConfig, LinkState, Sink, Update, dial::dial, freshness::Freshness,
+    journal::Journal,
+};
+use crate::{RESCIND_FEATURE, server::Declared, text::clean};
+
+pub(super) type Discovery = RevokedTokenDiscoveryServiceClient<Channel>;
 
 pub(super) struct Attempt<'a, S> {
-    config: &'a ClientConfig,
-    address: &'a str,
-    sink: &'a mut S,
-    journal: &'a mut Journal,
-    responded: bool,
+    pub(super) config: &'a ClientConfig,
+    pub(super) address: &'a str,
+    pub(super) sink: &'a mut S,
+    pub(super) journal: &'a mut Journal,
+    freshness: &'a mut Freshness,
+    pub(super) responded: bool,
     /// The server is `rescind.v1`: it never is silent for long.
-    speaks: bool,
+    pub(super) speaks: bool,
 }
 
 impl<'a, S: Sink> Attempt<'a, S> {
@@ -39,12 +41,14 @@ impl<'a, S: Sink> Attempt<'a, S> {
         address: &'a str,
         sink: &'a mut S,
         journal: &'a mut Journal,
+        freshness: &'a mut Freshness,
     ) -> Self {
         Self {
             config,
             address,
             sink,
             journal,
+            freshness,
             responded: false,
             speaks: false,
         }
@@ -61,29 +65,32 @@ impl<'a, S: Sink> Attempt<'a, S> {
         clean(&reason, REASON_BYTES)
     }
 
-    async fn subscribe(&mut self) -> Result<std::convert::Infallible, String> {
+    async fn subscribe(&mut self) -> Result<Infallible, String> {
         let channel = dial(self.config, self.address)
             .await
             .map_err(|error| error.to_string())?;
-        let mut client = RevokedTokenDiscoveryServiceClient::new(channel)
+        let client = RevokedTokenDiscoveryServiceClient::new(channel)
             .max_decoding_message_size(self.config.max_message_bytes);
-
-        // One response is read at a time, and answered before the next: there is never more than one request to send.
-        let (requests, queue) = mpsc::channel(1);
-        send(self.config, &requests, self.first_request()).await?;
-        let stream = client.stream_tokens(ReceiverStream::new(queue));
-        let mut stream = self.opened(stream).await?.into_inner();
-        loop {
-            let response = self.receive(&mut stream).await?;
-            if let Some(answer) = self.take(response) {
-                send(self.config, &requests, answer).await?;
-            }
+        let address = self.address.to_owned();
+        self.sink.link(LinkState::Opening { address });
+        match self.incremental(client.clone()).await {
+            Ok(never) => match never {},
+            // An old server: the same connection has the old method.
+            Err(Lost::NotServed) => self.state_of_the_world(client).await,
+            Err(Lost::For(reason)) => Err(reason),
         }
     }
 
-    /// Waits for the stream to stand. An old server may show nothing before its first response: if it does not refuse,
-    /// the link counts as made.
-    async fn opened<T>(
+    /// The stream stands.
+    pub(super) fn connected(&mut self, version: &str) {
+        self.journal.connected(self.address, version);
+        let address = self.address.to_owned();
+        self.sink.link(LinkState::Connected { address });
+    }
+
+    /// Waits for an old server's stream to stand. It may show nothing before its first response: if it does not refuse, the
+    /// link counts as made.
+    pub(super) async fn opened<T>(
         &mut self,
         stream: impl Future<Output = Result<T, Status>>,
     ) -> Result<T, String> {
@@ -93,99 +100,124 @@ impl<'a, S: Sink> Attempt<'a, S> {
             result = &mut stream => Some(result),
             () = sleep(self.config.settle) => None,
         };
+        let since = Instant::now();
         if matches!(refused_or_open, None | Some(Ok(_))) {
-            self.journal.connected(self.address, &self.sink.version());
-            let address = self.address.to_owned();
-            self.sink.link(LinkState::Connected { address });
+            self.connected(&self.sink.version());
         }
         let result = match refused_or_open {
             Some(result) => result,
-            None => stream.await,
+            None => loop {
+                tokio::select! {
+                    biased;
+                    result = &mut stream => break result,
+                    () = sleep(self.config.alive) => self.alive(since),
+                }
+            },
         };
         result.map_err(|status| reason(&status))
     }
 
-    async fn receive(
-        &mut self,
-        stream: &mut Streaming<DiscoveryResponse>,
-    ) -> Result<DiscoveryResponse, String> {
-        let message = if self.speaks {
-            timeout(self.config.silence, stream.message())
-                .await
-                .map_err(|_| format!("silent for {:?}", self.config.silence))?
-        } else {
-            stream.message().await
-        };
-        match message {
-            Ok(Some(response)) => Ok(response),
-            Ok(None) => Err("the server ended the stream".to_owned()),
-            Err(status) => Err(reason(&status)),
+    /// The next response. A server that is `rescind.v1` is left when it falls silent; of another one the sink hears that
+    /// it is there.
+    pub(super) async fn receive<T>(&mut self, stream: &mut Streaming<T>) -> Result<T, String> {
+        let since = Instant::now();
+        loop {
+            let patience = match self.speaks {
+                true => self.config.silence,
+                false => self.config.alive,
+            };
+            match timeout(patience, stream.message()).await {
+                Ok(Ok(Some(response))) => {
+                    self.responded = true;
+                    return Ok(response);
+                }
+                Ok(Ok(None)) => return Err("the server ended the stream".to_owned()),
+                Ok(Err(status)) => return Err(reason(&status)),
+                Err(_) if self.speaks => {
+                    return Err(format!("silent for {:?}", self.config.silence));
+                }
+                Err(_) => self.alive(since),
+            }
         }
     }
 
-    /// Applies a response; returns the ACK or NACK.
-    fn take(&mut self, response: DiscoveryResponse) -> Option<DiscoveryRequest> {
-        self.responded = true;
-        let DiscoveryResponse {
-            version_info,
-            resources,
-            type_url,
-            nonce,
-            control_plane,
-            ..
-        } = response;
-        if type_url != TYPE_URL {
-            let type_url = clean(&type_url, REASON_BYTES);
-            self.journal.foreign(self.address, &type_url);
-            return None;
-        }
-        let head = control_plane
-            .as_ref()
-            .and_then(|control_plane| parse_identifier(&control_plane.identifier))
-            .map(|(version, complete)| ServerHead {
-                version: version.to_owned(),
-                complete,
-            });
-        self.speaks |= head.is_some();
-        let update = Update {
-            version: version_info.clone(),
-            resources,
-            head,
-        };
-        Some(match self.sink.apply(update) {
-            Ok(()) => answer(version_info, nonce, None),
-            Err(rejection) => {
-                let text = clean(&rejection.0, REASON_BYTES);
-                self.journal.rejected(self.address, &version_info, &text);
-                answer(self.sink.version(), nonce, Some(text))
-            }
+    fn alive(&mut self, since: Instant) {
+        let quiet = since.elapsed();
+        self.sink.link(LinkState::Alive { quiet });
+    }
+
+    /// Applies an update; what to answer it with.
+    pub(super) fn apply(&mut self, update: Update) -> Result<Answer, String> {
+        let version = update.version.clone();
+        self.sink.apply(update).map_err(|rejection| {
+            let text = clean(&rejection.0, REASON_BYTES);
+            self.journal.rejected(self.address, &version, &text);
+            text
         })
     }
 
-    fn first_request(&self) -> DiscoveryRequest {
-        let instance = Value {
-            kind: Some(Kind::StringValue(self.config.instance_identifier.clone())),
-        };
-        DiscoveryRequest {
-            version_info: self.sink.version(),
-            node: Some(Node {
-                id: self.config.node_id.clone(),
-                metadata: Some(Struct {
-                    fields: HashMap::from([("instanceIdentifier".to_owned(), instance)]),
-                }),
-                client_features: vec![RESCIND_FEATURE.to_owned()],
-                ..Default::default()
+    /// Whether the adapter is to be left, since its source is too old.
+    pub(super) fn source_age(&mut self, age_ms: u64) -> Result<(), String> {
+        let age = Duration::from_millis(age_ms);
+        match self.freshness.heard(self.address, age, Instant::now()) {
+            false => Ok(()),
+            true => Err(format!(
+                "its source was last good {} s ago: asking another adapter",
+                age.as_secs()
+            )),
+        }
+    }
+
+    /// Who this is.
+    pub(super) fn node(&self) -> Node {
+        let text = |text: &str| Kind::StringValue(text.to_owned());
+        let number = |number: u64| Kind::NumberValue(number as f64);
+        let Declared {
+            adapters,
+            stale_after_s,
+            stale_policy,
+        } = &self.config.declared;
+        let fields = [
+            (
+                "instanceIdentifier",
+                Some(text(&self.config.instance_identifier)),
+            ),
+            ("adapters", adapters.map(number)),
+            ("stale_after_s", stale_after_s.map(number)),
+            ("stale_policy", stale_policy.as_deref().map(text)),
+        ];
+        let fields = fields.into_iter().filter_map(|(name, kind)| {
+            let kind = Some(kind?);
+            Some((name.to_owned(), Value { kind }))
+        });
+        Node {
+            id: self.config.node_id.clone(),
+            metadata: Some(Struct {
+                fields: fields.collect(),
             }),
-            type_url: TYPE_URL.to_owned(),
+            client_features: vec![RESCIND_FEATURE.to_owned()],
             ..Default::default()
         }
     }
 }
 
-async fn send(
+/// Why a stream came to its end.
+pub(super) enum Lost {
+    /// The server does not have this method.
+    NotServed,
+    For(String),
+}
+
+impl From<String> for Lost {
+    fn from(reason: String) -> Self {
+        Self::For(reason)
+    }
+}
+
+pub(super) async fn send<T>(
     config: &ClientConfig,
-    requests: &mpsc::Sender<DiscoveryRequest>,
-    request: DiscoveryRequest,
+    requests: &mpsc::Sender<T>,
+    request: T,
 ) -> Result<(), String> {
     match timeout(config.silence, requests.send(request)).await {
         // Closed: the stream has ended, and reading on says why.
@@ -194,23 +226,18 @@ async fn send(
     }
 }
 
-fn answer(version_info: String, response_nonce: String, error: Option<String>) -> DiscoveryRequest {
-    DiscoveryRequest {
-        version_info,
-        type_url: TYPE_URL.to_owned(),
-        response_nonce,
-        error_detail: error.map(|message| rpc::Status {
-            code: Code::InvalidArgument as i32,
-            message,
-            ..Default::default()
-        }),
+/// What a NACK says.
+pub(super) fn error_detail(message: String) -> rpc::Status {
+    rpc::Status {
+        code: Code::InvalidArgument as i32,
+        message,
         ..Default::default()
     }
 }
 
-fn reason(status: &Status) -> String {
+pub(super) fn reason(status: &Status) -> String {
     format!("{:?}: {}", status.code(), status.message())
 }
 
 /// What is kept of a text from the other side, or sent to it.
-const REASON_BYTES: usize = 4 * 1024;
+pub(super) const REASON_BYTES: usize = 4 * 1024;

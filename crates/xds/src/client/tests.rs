@@ -1,6 +1,10 @@
 //! Over real TCP, against the real server and against one that the test writes by hand.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use rescind_proto::envoy::service::discovery::v3::DiscoveryResponse;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
@@ -9,10 +13,11 @@ use tonic::{Code, Status};
 use self::script::{Script, response};
 use super::*;
 use crate::{
-    fixtures::{FakeSource, names, wire::Served},
-    server::Settings,
+    fixtures::{FakeSource, names, unpacked, wire::Served},
+    server::{ClientState, Proof, Settings},
 };
 
+mod delta;
 mod script;
 mod secured;
 
@@ -20,6 +25,11 @@ mod secured;
 #[derive(Debug, Clone, Default)]
 struct Seen {
     version: String,
+    /// By ledger.
+    versions: BTreeMap<String, String>,
+    checkpoint: Option<Checkpoint>,
+    walks: usize,
+    quiet: Duration,
     names: BTreeSet<String>,
     head: Option<ServerHead>,
     updates: usize,
@@ -28,35 +38,65 @@ struct Seen {
 }
 
 /// Refuses updates that hold `bad`.
-struct TestSink(watch::Sender<Seen>);
+struct TestSink {
+    seen: watch::Sender<Seen>,
+    /// Goes back with each ACK.
+    answer: Arc<Mutex<Answer>>,
+}
 
 impl Sink for TestSink {
     fn version(&self) -> String {
-        self.0.borrow().version.clone()
+        self.seen.borrow().version.clone()
     }
 
-    fn apply(&mut self, update: Update) -> Result<(), Rejection> {
-        let names = names(&update.resources);
+    fn versions(&self) -> Vec<(String, String)> {
+        let seen = self.seen.borrow();
+        seen.versions.clone().into_iter().collect()
+    }
+
+    fn apply(&mut self, update: Update) -> Result<Answer, Rejection> {
+        let names = match &update.content {
+            Content::Resources(resources) => names(resources),
+            Content::Packed(packed) => unpacked(&packed.entries),
+            Content::Nothing => Vec::new(),
+        };
         if names.iter().any(|name| name == "bad") {
-            self.0.send_modify(|seen| seen.refused += 1);
+            self.seen.send_modify(|seen| seen.refused += 1);
             return Err(Rejection("\"bad\" is\nbad".to_owned()));
         }
-        self.0.send_modify(|seen| {
+        self.seen.send_modify(|seen| {
+            if let Some(ledger) = update.ledger {
+                seen.versions.insert(ledger, update.version.clone());
+            }
+            let ends = Walk::Part {
+                begins: true,
+                ends: true,
+            };
+            let walked = matches!(&update.content, Content::Packed(packed) if packed.walk == ends);
+            seen.walks += usize::from(walked);
             seen.version = update.version;
             seen.names.extend(names);
             seen.head = update.head;
+            seen.checkpoint = update.checkpoint;
             seen.updates += 1;
         });
-        Ok(())
+        Ok(std::mem::take(
+            &mut *self.answer.lock().expect("not poisoned"),
+        ))
     }
 
     fn link(&mut self, state: LinkState) {
-        self.0.send_modify(|seen| seen.links.push(state));
+        self.seen.send_modify(|seen| match state {
+            LinkState::Opening { .. } => {}
+            LinkState::Alive { quiet } => seen.quiet = quiet,
+            state => seen.links.push(state),
+        });
     }
 }
 
 /// A client that runs until it is dropped or cancelled.
 struct Running {
+    answer: Arc<Mutex<Answer>>,
     seen: watch::Receiver<Seen>,
     cancel: CancellationToken,
     task: JoinHandle<()>,
@@ -66,8 +106,18 @@ impl Running {
     fn start(config: ClientConfig) -> Self {
         let (tx, seen) = watch::channel(Seen::default());
         let cancel = CancellationToken::new();
-        let task = tokio::spawn(run(config, TestSink(tx), cancel.clone()));
-        Self { seen, cancel, task }
+        let answer = Arc::new(Mutex::default());
+        let sink = TestSink {
+            seen: tx,
+            answer: Arc::clone(&answer),
+        };
+        let task = tokio::spawn(run(config, sink, cancel.clone()));
+        Self {
+            answer,
+            seen,
+            cancel,
+            task,
+        }
     }
 
     async fn until(&mut self, what: impl FnMut(&Seen) -> bool) -> Seen {
@@ -100,7 +150,7 @@ async fn dead_port() -> String {
 fn disconnected(state: &LinkState) -> Option<&str> {
     match state {
         LinkState::Disconnected { reason } => Some(reason),
-        LinkState::Connected { .. } => None,
+        _ => None,
     }
 }
 
@@ -281,17 +331,27 @@ async fn a_server_that_is_not_rescind_may_be_silent() {
 }
 
 #[tokio::test]
-async fn a_server_that_shows_nothing_at_all_counts_as_connected_after_a_moment() {
-    // It takes the connection and never says a word, not even HTTP/2's.
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("an address").to_string();
+async fn an_old_server_that_has_nothing_to_say_counts_as_connected_after_a_moment() {
+    let address = script::mute().await;
     let config = ClientConfig {
         settle: Duration::from_millis(20),
+        alive: Duration::from_millis(10),
         ..config(&[&address])
     };
     let mut client = Running::start(config);
-    let seen = client.until(|seen| !seen.links.is_empty()).await;
+    let seen = client
+        .until(|seen| seen.quiet >= Duration::from_millis(30))
+        .await;
     assert_eq!(seen.links, [LinkState::Connected { address }]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_takes_a_connection_and_never_says_a_word_is_left() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let mut client = Running::start(config(&[&address]));
+    let seen = client.until(|seen| !seen.links.is_empty()).await;
+    assert!(disconnected(&seen.links[0]).is_some(), "{:?}", seen.links);
 }
 
 #[tokio::test]
@@ -389,8 +449,8 @@ fn it_can_run_as_a_task_with_any_sink_that_can_be_sent() {
         fn version(&self) -> String {
             self.0.get().to_string()
         }
-        fn apply(&mut self, _: Update) -> Result<(), Rejection> {
-            Ok(())
+        fn apply(&mut self, _: Update) -> Result<Answer, Rejection> {
+            Ok(Answer::default())
         }
         fn link(&mut self, _: LinkState) {}
     }

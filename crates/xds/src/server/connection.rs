@@ -12,7 +12,10 @@
 //! refused is remembered for the client, not for the stream. No clock, no task and no socket in here.
 
 mod compose;
+mod names;
+mod range;
 mod session;
+mod tokens;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -20,20 +23,20 @@ use std::{
     time::Duration,
 };
 
-use rescind_proto::envoy::service::discovery::v3::DiscoveryRequest;
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 use tonic::Status;
 
-use self::session::{Outstanding, Session};
+use self::session::{Form, Outstanding, Part, Session};
 use super::{
-    ClientState, Settings,
+    ClientState, Declared, Method, Proof, Settings,
+    gate::Gate,
     nonce::Nonces,
-    opening::{Opening, check},
+    opening::{Opening, Said, Wants, foreign},
     refusals::{Refusals, Verdict},
 };
-use crate::{Audience, Head, Position, text::clean};
+use crate::{Audience, Head, Position, RANGE_TYPE_URL, TYPE_URL, text::clean};
 
-pub(super) use self::compose::{Sent, Step};
+pub(super) use self::compose::{Reply, Sent, Step};
 
 /// Names a stream within the process.
 pub(super) type StreamId = u64;
@@ -42,6 +45,7 @@ pub(super) type StreamId = u64;
 pub(super) struct Connection {
     settings: Arc<Settings>,
     nonces: Arc<Nonces>,
+    gate: Gate,
     sessions: BTreeMap<StreamId, Session>,
     /// By instance identifier.
     clients: HashMap<String, Client>,
@@ -63,9 +67,12 @@ struct Client {
 /// What a request meant.
 #[derive(Debug)]
 pub(super) enum Heard {
-    /// An ACK: its client has everything up to `to`.
+    /// An ACK: its client, which had everything up to `from`, has it up to `to`.
     Acked {
+        from: Position,
         to: Position,
+        /// The stream whose response it was, where that is open.
+        stream: Option<StreamId>,
         took: Duration,
         /// The client has now taken everything from the beginning.
         whole: bool,
@@ -92,6 +99,9 @@ pub(super) enum Heard {
 pub(super) struct Standing {
     pub(super) instance: String,
     pub(super) audience: Audience,
+    pub(super) method: Method,
+    pub(super) declared: Declared,
+    pub(super) proof: Option<Proof>,
     pub(super) acked: Position,
     pub(super) sent: Position,
     pub(super) state: ClientState,
@@ -100,23 +110,34 @@ pub(super) struct Standing {
 }
 
 impl Connection {
-    pub(super) fn new(settings: Arc<Settings>, nonces: Arc<Nonces>) -> Self {
+    pub(super) fn new(settings: Arc<Settings>, nonces: Arc<Nonces>, gate: Gate) -> Self {
         Self {
             settings,
             nonces,
+            gate,
             sessions: BTreeMap::new(),
             clients: HashMap::new(),
             outstanding: HashMap::new(),
         }
     }
 
-    /// A stream whose first request was `opening`, from a client that has everything up to `start`.
+    /// A stream whose first request was `opening`, from a client that has everything up to `start`, where the head is at
+    /// `goal`. `wake` is told when the stream has something to do.
     ///
-    /// Supersedes the older streams of the same instance, if it has a name.
-    pub(super) fn open(&mut self, id: StreamId, opening: &Opening, start: Position, now: Instant) {
+    /// Supersedes the older `StreamTokens` of the same instance, if it has a name.
+    pub(super) fn open(
+        &mut self,
+        id: StreamId,
+        opening: &Opening,
+        start: Position,
+        goal: Position,
+        now: Instant,
+        wake: Arc<Notify>,
+    ) {
         self.drop_lost_answers(now);
         self.bound_clients();
-        let awaited = if opening.instance.is_empty() {
+        let is_stream = matches!(opening.wants, Wants::Tokens { .. });
+        let awaited = if opening.instance.is_empty() || !is_stream {
             None
         } else {
             self.supersede(&opening.instance)
@@ -127,7 +148,7 @@ impl Connection {
             .entry(opening.instance.clone())
             .or_insert_with(|| Client::new(settings));
         client.streams += 1;
-        let mut session = Session::new(opening, start, now);
+        let mut session = Session::new(opening, start, goal, now, wake);
         session.awaited = awaited.map(|nonce| (nonce, now + settings.supersede_grace));
         self.sessions.insert(id, session);
     }
@@ -135,6 +156,7 @@ impl Connection {
     /// The stream has ended. Its last response may still be answered on another one.
     pub(super) fn close(&mut self, id: StreamId, now: Instant) {
         self.drop_lost_answers(now);
+        self.gate.leave(id);
         let Some(session) = self.sessions.remove(&id) else {
             return;
         };
@@ -146,35 +168,61 @@ impl Connection {
         }
     }
 
-    /// A later request on a stream of the connection.
-    pub(super) fn request(
-        &mut self,
-        id: StreamId,
-        request: &DiscoveryRequest,
-        head: Head,
-        now: Instant,
-    ) -> Heard {
-        if let Err(status) = check(request) {
+    /// A request on a stream of the connection, after its first one.
+    ///
+    /// What it changes of the subscription counts, also where its nonce is stale.
+    pub(super) fn request(&mut self, id: StreamId, said: &Said, head: Head, now: Instant) -> Heard {
+        if let Err(status) = self.change(id, said) {
             return Heard::Invalid(status);
         }
-        let nack = request.error_detail.as_ref();
-        if request.response_nonce.is_empty() && nack.is_none() {
+        if !said.answers() {
             return Heard::Repeated;
         }
+        let nack = said.error.as_ref();
         // The nonce decides; the version that comes with it is not trusted.
-        let Some(answered) = self.outstanding.remove(&request.response_nonce) else {
+        let Some(answered) = self.outstanding.remove(&said.nonce) else {
             return Heard::Stale {
                 nack: nack.is_some(),
             };
         };
         if let Some(session) = self.sessions.get_mut(&answered.stream) {
-            session.settle(&request.response_nonce);
+            session.settle(&said.nonce);
+            session.proof = said.proof.or(session.proof);
         }
         match nack {
             None => self.acked(id, &answered, now),
             Some(error) => {
                 let error = clean(&error.message, self.settings.error_text_bytes);
                 self.nacked(&answered, error, head, now)
+            }
+        }
+    }
+
+    /// Checks the first request's names, and takes in what a later one changes of the subscription.
+    pub(super) fn change(&mut self, id: StreamId, said: &Said) -> Result<(), Status> {
+        let most = self.settings.max_names;
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return Ok(());
+        };
+        let wants = match session.form {
+            Form::Tokens => "",
+            Form::Range(_) => RANGE_TYPE_URL,
+            Form::Names(_) => TYPE_URL,
+        };
+        if let Some(type_url) = &said.type_url
+            && !type_url.is_empty()
+            && type_url != wants
+        {
+            return Err(foreign(type_url));
+        }
+        match &mut session.form {
+            Form::Tokens => Ok(()),
+            Form::Range(form) => form.change(&said.subscribe, &said.unsubscribe),
+            Form::Names(form) => {
+                if form.change(&said.subscribe, &said.unsubscribe, most)? {
+                    session.at = Position(0);
+                }
+                Ok(())
             }
         }
     }
@@ -187,18 +235,26 @@ impl Connection {
             .waiting
             .as_ref()
             .and_then(|nonce| self.outstanding.get(nonce));
+        let proves = session.audience == Audience::Rescind;
         let state = if client.refuses || client.refusals.in_doubt() {
             ClientState::Error
         } else if session.late {
             ClientState::Stale
-        } else if session.answered {
-            ClientState::Synced
-        } else {
+        } else if !session.answered {
             ClientState::NotSent
+        } else {
+            match session.proof {
+                Some(Proof::Diverged) => ClientState::Diverged,
+                None if proves => ClientState::Unproven,
+                None | Some(Proof::Proven) => ClientState::Synced,
+            }
         };
         Some(Standing {
             instance: session.instance.clone(),
             audience: session.audience,
+            method: session.method(),
+            declared: session.declared.clone(),
+            proof: session.proof,
             acked: session.acked,
             sent: waiting.map_or(session.at, |outstanding| outstanding.range.to),
             state,
@@ -217,14 +273,26 @@ impl Connection {
         }
         let mut whole = false;
         let mut others = answered.stream != id;
+        let (mut from, mut to) = (range.to, range.to);
+        let mut stream = None;
         if let Some(session) = self.sessions.get_mut(&answered.stream) {
-            session.at = range.to;
-            session.acked = range.to;
+            from = session.acked;
+            session.taken(range.to, answered.part, now + self.settings.walk_pause);
+            to = session.acked;
+            stream = Some(answered.stream);
             others |= session.superseded;
-            whole = !skips && session.whole_at.is_some_and(|goal| range.to >= goal);
+            let whole_walk = Part::Walk {
+                end: true,
+                whole: true,
+            };
+            let walked = answered.part == whole_walk;
+            let reached = session.whole_at.is_some_and(|goal| range.to >= goal);
+            whole = !skips && (walked || reached);
         }
         Heard::Acked {
-            to: range.to,
+            from,
+            to,
+            stream,
             took: now.saturating_duration_since(answered.sent_at),
             whole,
             others,
@@ -251,7 +319,8 @@ impl Connection {
     fn supersede(&mut self, instance: &str) -> Option<String> {
         let mut due = None;
         for session in self.sessions.values_mut() {
-            if session.instance == instance && !session.superseded {
+            let is_stream = matches!(session.form, Form::Tokens);
+            if is_stream && session.instance == instance && !session.superseded {
                 session.superseded = true;
                 due = session.waiting.take().or(due);
             }

@@ -5,13 +5,13 @@ mod open;
 
 use std::{sync::Arc, time::Duration};
 
-use rescind_proto::envoy::service::discovery::v3::DiscoveryRequest;
 use tokio::time::timeout;
 use tonic::{Status, Streaming};
 use tracing::warn;
 
 use self::{end::End, open::OpenStream};
 use super::{
+    method::Streamed,
     opening::Opening,
     outlet::{Ending, Outlet},
     peer::Peer,
@@ -22,11 +22,11 @@ use crate::Source;
 pub(super) use self::end::shutting_down;
 
 /// A stream from its first request to its end.
-pub(super) async fn drive<S: Source>(
+pub(super) async fn drive<S: Source, M: Streamed>(
     inner: Arc<Inner<S>>,
     peer: Peer,
-    mut requests: Streaming<DiscoveryRequest>,
-    outlet: Outlet,
+    mut requests: Streaming<M::Request>,
+    outlet: Outlet<M::Response>,
 ) {
     let first = tokio::select! {
         biased;
@@ -34,8 +34,17 @@ pub(super) async fn drive<S: Source>(
         () = outlet.gone() => return,
         first = first_request(&mut requests, inner.settings.first_request_timeout) => first,
     };
-    match first.and_then(|request| Opening::read(&request)) {
-        Ok(opening) => serve(inner, peer, opening, requests, outlet).await,
+    let opening =
+        first
+            .and_then(M::opening)
+            .and_then(|opening| match inner.registry.admit(&peer.identity) {
+                true => Ok(opening),
+                false => Err(Status::resource_exhausted(
+                    "too many streams are open for this client's certificate",
+                )),
+            });
+    match opening {
+        Ok(opening) => serve::<S, M>(inner, peer, opening, requests, outlet).await,
         Err(status) => {
             inner.metrics.refused.inc();
             warn!(
@@ -49,10 +58,7 @@ pub(super) async fn drive<S: Source>(
     }
 }
 
-async fn first_request(
-    requests: &mut Streaming<DiscoveryRequest>,
-    patience: Duration,
-) -> Result<DiscoveryRequest, Status> {
+async fn first_request<T>(requests: &mut Streaming<T>, patience: Duration) -> Result<T, Status> {
     match timeout(patience, requests.message()).await {
         Ok(Ok(Some(request))) => Ok(request),
         Ok(Ok(None)) => Err(Status::unavailable(
@@ -66,15 +72,15 @@ async fn first_request(
     }
 }
 
-async fn serve<S: Source>(
+async fn serve<S: Source, M: Streamed>(
     inner: Arc<Inner<S>>,
     peer: Peer,
     opening: Opening,
-    requests: Streaming<DiscoveryRequest>,
-    outlet: Outlet,
+    requests: Streaming<M::Request>,
+    outlet: Outlet<M::Response>,
 ) {
     let stream = OpenStream::open(inner, &peer, opening);
-    let end = stream.run(requests, &outlet).await;
+    let end = stream.run::<M>(requests, &outlet).await;
     stream.log_end(&end);
     match end {
         End::Superseded => outlet.end(Ending::Superseded),

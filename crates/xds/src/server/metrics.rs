@@ -28,6 +28,8 @@ pub struct Metrics {
     pub(crate) entries_skipped: Counter,
     pub(crate) superseded: Counter,
     pub(crate) refused: Counter,
+    pub(crate) pages: Counter,
+    pub(crate) aged: Counter,
 }
 
 impl Default for Metrics {
@@ -46,6 +48,8 @@ impl Default for Metrics {
             entries_skipped: Counter::default(),
             superseded: Counter::default(),
             refused: Counter::default(),
+            pages: Counter::default(),
+            aged: Counter::default(),
         }
     }
 }
@@ -91,9 +95,15 @@ impl Metrics {
             ),
             (
                 "streams_refused",
-                "Streams ended because of an invalid or missing request",
+                "Streams refused, or ended because of an invalid or missing request",
                 &self.refused,
             ),
+            (
+                "streams_aged",
+                "Streams ended because their connection was old enough",
+                &self.aged,
+            ),
+            ("pages", "Pages answered to FetchTokens", &self.pages),
         ] {
             registry.register(name, help, counter.clone());
         }

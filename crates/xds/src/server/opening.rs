@@ -1,12 +1,25 @@
 //! Requests, checked: what the first one says of the client, and what every one must keep to.
 
+use std::collections::HashMap;
+
 use rescind_proto::{
-    envoy::{config::core::v3::Node, service::discovery::v3::DiscoveryRequest},
-    google::protobuf::value::Kind,
+    envoy::{
+        config::core::v3::Node,
+        service::discovery::v3::{DeltaDiscoveryRequest, DiscoveryRequest},
+    },
+    google::{
+        protobuf::{Value, value::Kind},
+        rpc,
+    },
 };
 use tonic::Status;
 
-use crate::{Audience, RESCIND_FEATURE, TYPE_URL, text::clean};
+use super::{Declared, Method, Proof};
+use crate::{
+    Audience, RANGE_TYPE_URL, RESCIND_FEATURE, TYPE_URL,
+    text::clean,
+    wire::{CHECKPOINT, LOG, PROOF},
+};
 
 /// What the first request of a stream says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,15 +29,103 @@ pub(super) struct Opening {
     /// The identifier was there, but is not a string.
     pub(super) odd_instance: bool,
     pub(super) audience: Audience,
-    /// What the client holds already.
-    pub(super) version: String,
+    pub(super) declared: Declared,
+    pub(super) wants: Wants,
+}
+
+/// What a stream is to carry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Wants {
+    /// State of the world, used additively.
+    Tokens {
+        /// What the client holds already.
+        version: String,
+    },
+    /// Packed ranges.
+    Range {
+        log: bool,
+        checkpoint: bool,
+        /// What the client holds already, by source.
+        versions: HashMap<String, String>,
+    },
+    /// Named resources.
+    Names {
+        subscribe: Vec<String>,
+        unsubscribe: Vec<String>,
+        /// What the client holds already, by name.
+        versions: HashMap<String, String>,
+    },
+}
+
+/// A later request, whichever method it came by.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Said {
+    /// Of an incremental stream; a state of the world has but one type.
+    pub(super) type_url: Option<String>,
+    pub(super) nonce: String,
+    pub(super) error: Option<rpc::Status>,
+    pub(super) subscribe: Vec<String>,
+    pub(super) unsubscribe: Vec<String>,
+    pub(super) proof: Option<Proof>,
+}
+
+impl Wants {
+    pub(super) fn method(&self) -> Method {
+        match self {
+            Self::Tokens { .. } => Method::Stream,
+            Self::Range { .. } => Method::DeltaRange,
+            Self::Names { .. } => Method::DeltaNames,
+        }
+    }
 }
 
 impl Opening {
-    /// Reads the first request. The node is required there alone.
+    /// Reads the first request of a state-of-the-world stream, or the one of a fetch. The node is required there alone.
     pub(super) fn read(request: &DiscoveryRequest) -> Result<Self, Status> {
         check(request)?;
-        let node = match &request.node {
+        let wants = Wants::Tokens {
+            version: request.version_info.clone(),
+        };
+        Self::of(request.node.as_ref(), wants)
+    }
+
+    /// Reads the first request of an incremental stream: its type is the stream's.
+    pub(super) fn read_delta(request: DeltaDiscoveryRequest) -> Result<Self, Status> {
+        check_locators(&request)?;
+        let DeltaDiscoveryRequest {
+            node,
+            type_url,
+            resource_names_subscribe: subscribe,
+            resource_names_unsubscribe: unsubscribe,
+            initial_resource_versions: versions,
+            ..
+        } = request;
+        let wants = match &*type_url {
+            RANGE_TYPE_URL => {
+                check_range_names(&subscribe)?;
+                let left = |name: &str| unsubscribe.iter().any(|other| other == name);
+                let wants = |name: &str| {
+                    let asked = subscribe.is_empty() || subscribe.iter().any(|other| other == name);
+                    asked && !left(name)
+                };
+                Wants::Range {
+                    log: wants(LOG),
+                    checkpoint: wants(CHECKPOINT),
+                    versions: versions.into_iter().collect(),
+                }
+            }
+            "" | TYPE_URL => Wants::Names {
+                subscribe,
+                unsubscribe,
+                versions: versions.into_iter().collect(),
+            },
+            other => return Err(foreign(other)),
+        };
+        Self::of(node.as_ref(), wants)
+    }
+
+    fn of(node: Option<&Node>, wants: Wants) -> Result<Self, Status> {
+        let node = match node {
             Some(node) if !node.id.is_empty() => node,
             _ => {
                 return Err(Status::invalid_argument(
@@ -37,19 +138,48 @@ impl Opening {
             instance,
             odd_instance,
             audience: audience(node),
-            version: request.version_info.clone(),
+            declared: declared(node),
+            wants,
         })
     }
 }
 
-/// What holds for every request: the one type, and no names.
-pub(super) fn check(request: &DiscoveryRequest) -> Result<(), Status> {
+impl Said {
+    pub(super) fn read(request: DiscoveryRequest) -> Result<Self, Status> {
+        check(&request)?;
+        let proof = request.node.as_ref().and_then(proof);
+        Ok(Self {
+            nonce: request.response_nonce,
+            error: request.error_detail,
+            proof,
+            ..Self::default()
+        })
+    }
+
+    pub(super) fn read_delta(request: DeltaDiscoveryRequest) -> Result<Self, Status> {
+        check_locators(&request)?;
+        let proof = request.node.as_ref().and_then(proof);
+        Ok(Self {
+            type_url: Some(request.type_url),
+            nonce: request.response_nonce,
+            error: request.error_detail,
+            subscribe: request.resource_names_subscribe,
+            unsubscribe: request.resource_names_unsubscribe,
+            proof,
+        })
+    }
+
+    /// Whether it answers a response.
+    pub(super) fn answers(&self) -> bool {
+        !self.nonce.is_empty() || self.error.is_some()
+    }
+}
+
+/// What holds for every state-of-the-world request: the one type, and no names.
+fn check(request: &DiscoveryRequest) -> Result<(), Status> {
     // On a service for one type, empty means this type.
     if !request.type_url.is_empty() && request.type_url != TYPE_URL {
-        let asked = clean(&request.type_url, TYPE_SHOWN);
-        return Err(Status::invalid_argument(format!(
-            "type_url is \"{asked}\", this service serves \"{TYPE_URL}\""
-        )));
+        return Err(foreign(&request.type_url));
     }
     if !request.resource_names.is_empty() || !request.resource_locators.is_empty() {
         return Err(Status::invalid_argument(
@@ -57,6 +187,38 @@ pub(super) fn check(request: &DiscoveryRequest) -> Result<(), Status> {
         ));
     }
     Ok(())
+}
+
+fn check_locators(request: &DeltaDiscoveryRequest) -> Result<(), Status> {
+    let none = request.resource_locators_subscribe.is_empty()
+        && request.resource_locators_unsubscribe.is_empty();
+    match none {
+        true => Ok(()),
+        false => Err(Status::invalid_argument(
+            "resource locators are not supported here: subscribe by name",
+        )),
+    }
+}
+
+/// A packed stream has two resources.
+pub(super) fn check_range_names(names: &[String]) -> Result<(), Status> {
+    let odd = names
+        .iter()
+        .find(|name| ![LOG, CHECKPOINT, "*"].contains(&name.as_str()));
+    match odd {
+        None => Ok(()),
+        Some(name) => Err(Status::invalid_argument(format!(
+            "\"{}\" is no resource of this stream, it has \"{LOG}\" and \"{CHECKPOINT}\"",
+            clean(name, TYPE_SHOWN)
+        ))),
+    }
+}
+
+pub(super) fn foreign(type_url: &str) -> Status {
+    let asked = clean(type_url, TYPE_SHOWN);
+    Status::invalid_argument(format!(
+        "type_url is \"{asked}\", this stream serves \"{TYPE_URL}\""
+    ))
 }
 
 fn audience(node: &Node) -> Audience {
@@ -69,21 +231,50 @@ fn audience(node: &Node) -> Audience {
 
 /// Whatever the metadata hold, this must not fail: a number here once stopped a whole control plane.
 fn instance(node: &Node) -> (String, bool) {
-    let value = node
-        .metadata
-        .as_ref()
-        .and_then(|metadata| metadata.fields.get(INSTANCE_IDENTIFIER))
-        .and_then(|value| value.kind.as_ref());
-    match value {
+    match metadata(node, INSTANCE_IDENTIFIER) {
         Some(Kind::StringValue(text)) => (clean(text, INSTANCE_BYTES), false),
         None | Some(Kind::NullValue(_)) => (String::new(), false),
         Some(_) => (String::new(), true),
     }
 }
 
+/// What an enforcer says of itself; what it does not say, or says oddly, is not known.
+fn declared(node: &Node) -> Declared {
+    let number = |name| match metadata(node, name) {
+        Some(Kind::NumberValue(number)) if *number >= 0.0 && *number <= MOST => {
+            Some(*number as u64)
+        }
+        _ => None,
+    };
+    Declared {
+        adapters: number("adapters"),
+        stale_after_s: number("stale_after_s"),
+        stale_policy: match metadata(node, "stale_policy") {
+            Some(Kind::StringValue(text)) => Some(clean(text, POLICY_BYTES)),
+            _ => None,
+        },
+    }
+}
+
+fn proof(node: &Node) -> Option<Proof> {
+    match metadata(node, PROOF)? {
+        Kind::StringValue(text) => Proof::read(text),
+        _ => None,
+    }
+}
+
+fn metadata<'a>(node: &'a Node, name: &str) -> Option<&'a Kind> {
+    let value: &Value = node.metadata.as_ref()?.fields.get(name)?;
+    value.kind.as_ref()
+}
+
 const INSTANCE_IDENTIFIER: &str = "instanceIdentifier";
 const INSTANCE_BYTES: usize = 256;
+const POLICY_BYTES: usize = 32;
 const TYPE_SHOWN: usize = 200;
+
+/// The largest whole number that a JSON number surely is.
+const MOST: f64 = 9_007_199_254_740_991.0;
 
 #[cfg(test)]
 mod tests {
@@ -122,7 +313,10 @@ mod tests {
                 instance: "gw-1".to_owned(),
                 odd_instance: false,
                 audience: Audience::Classic,
-                version: "7-0a".to_owned(),
+                declared: Declared::default(),
+                wants: Wants::Tokens {
+                    version: "7-0a".to_owned(),
+                },
             }
         );
     }
@@ -167,6 +361,61 @@ mod tests {
         let mut foreign = request(None);
         foreign.type_url = "type.googleapis.com/envoy.config.cluster.v3.Cluster".to_owned();
         assert_eq!(refused(&foreign), Code::InvalidArgument);
+    }
+
+    #[test]
+    fn what_an_enforcer_says_of_itself_is_read_and_oddities_are_not() {
+        let number = |number| Value {
+            kind: Some(Kind::NumberValue(number)),
+        };
+        let mut request = request(None);
+        let fields = &mut request.node.as_mut().expect("set").metadata;
+        let fields = &mut fields.as_mut().expect("set").fields;
+        fields.insert("adapters".to_owned(), number(1.0));
+        fields.insert("stale_after_s".to_owned(), number(-3.0));
+        fields.insert("stale_policy".to_owned(), number(f64::NAN));
+        assert_eq!(
+            Opening::read(&request).expect("valid").declared,
+            Declared {
+                adapters: Some(1),
+                stale_after_s: None,
+                stale_policy: None,
+            }
+        );
+    }
+
+    #[test]
+    fn an_incremental_stream_carries_what_its_type_says() {
+        let delta = |type_url: &str, subscribe: &[&str]| DeltaDiscoveryRequest {
+            node: request(None).node,
+            type_url: type_url.to_owned(),
+            resource_names_subscribe: subscribe.iter().map(|n| (*n).to_owned()).collect(),
+            ..Default::default()
+        };
+        let wants = |request| Opening::read_delta(request).map(|opening| opening.wants);
+        assert!(matches!(
+            wants(delta(RANGE_TYPE_URL, &["log", "checkpoint"])),
+            Ok(Wants::Range {
+                log: true,
+                checkpoint: true,
+                ..
+            })
+        ));
+        assert!(matches!(
+            wants(delta(RANGE_TYPE_URL, &["checkpoint"])),
+            Ok(Wants::Range {
+                log: false,
+                checkpoint: true,
+                ..
+            })
+        ));
+        assert!(matches!(wants(delta("", &["a"])), Ok(Wants::Names { .. })));
+        for refused in [delta("other", &[]), delta(RANGE_TYPE_URL, &["a"])] {
+            assert_eq!(
+                wants(refused).expect_err("refused").code(),
+                Code::InvalidArgument
+            );
+        }
     }
 
     #[test]

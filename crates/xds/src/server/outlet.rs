@@ -9,7 +9,6 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use rescind_proto::envoy::service::discovery::v3::DiscoveryResponse;
 use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -25,43 +24,52 @@ pub(super) enum Ending {
 
 /// The sending side. Needs no room to wait for: one response is outstanding at a time.
 #[derive(Debug)]
-pub(super) struct Outlet {
-    shared: Arc<Shared>,
+pub(super) struct Outlet<T> {
+    shared: Arc<Shared<T>>,
 }
 
 /// The side that tonic reads.
 #[derive(Debug)]
-pub(super) struct Responses {
-    shared: Arc<Shared>,
+pub(super) struct Responses<T> {
+    shared: Arc<Shared<T>>,
 }
 
-#[derive(Debug, Default)]
-struct Shared {
-    slot: Mutex<Slot>,
+#[derive(Debug)]
+struct Shared<T> {
+    slot: Mutex<Slot<T>>,
     /// The transport has dropped the stream.
     gone: CancellationToken,
 }
 
-#[derive(Debug, Default)]
-struct Slot {
-    response: Option<DiscoveryResponse>,
+#[derive(Debug)]
+struct Slot<T> {
+    response: Option<T>,
     ending: Option<Ending>,
     finished: bool,
     reader: Option<Waker>,
 }
 
 /// Both sides of one stream.
-pub(super) fn outlet() -> (Outlet, Responses) {
-    let shared = Arc::new(Shared::default());
+pub(super) fn outlet<T>() -> (Outlet<T>, Responses<T>) {
+    let slot = Slot {
+        response: None,
+        ending: None,
+        finished: false,
+        reader: None,
+    };
+    let shared = Arc::new(Shared {
+        slot: Mutex::new(slot),
+        gone: CancellationToken::new(),
+    });
     let outlet = Outlet {
         shared: Arc::clone(&shared),
     };
     (outlet, Responses { shared })
 }
 
-impl Outlet {
+impl<T> Outlet<T> {
     /// Puts a response where the transport takes it.
-    pub(super) fn put(&self, response: DiscoveryResponse) {
+    pub(super) fn put(&self, response: T) {
         self.shared.change(|slot| slot.response = Some(response));
     }
 
@@ -89,7 +97,7 @@ impl Outlet {
     }
 }
 
-impl Drop for Outlet {
+impl<T> Drop for Outlet<T> {
     fn drop(&mut self) {
         self.shared.change(|slot| {
             slot.ending.get_or_insert_with(|| {
@@ -101,12 +109,12 @@ impl Drop for Outlet {
     }
 }
 
-impl Shared {
-    fn slot(&self) -> MutexGuard<'_, Slot> {
+impl<T> Shared<T> {
+    fn slot(&self) -> MutexGuard<'_, Slot<T>> {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change(&self, change: impl FnOnce(&mut Slot)) {
+    fn change(&self, change: impl FnOnce(&mut Slot<T>)) {
         let reader = {
             let mut slot = self.slot();
             change(&mut slot);
@@ -118,8 +126,8 @@ impl Shared {
     }
 }
 
-impl Stream for Responses {
-    type Item = Result<DiscoveryResponse, Status>;
+impl<T> Stream for Responses<T> {
+    type Item = Result<T, Status>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut slot = self.shared.slot();
@@ -146,7 +154,7 @@ impl Stream for Responses {
     }
 }
 
-impl Drop for Responses {
+impl<T> Drop for Responses<T> {
     fn drop(&mut self) {
         self.shared.gone.cancel();
     }
@@ -154,6 +162,7 @@ impl Drop for Responses {
 
 #[cfg(test)]
 mod tests {
+    use rescind_proto::envoy::service::discovery::v3::DiscoveryResponse;
     use tokio_stream::StreamExt;
     use tonic::Code;
 
@@ -179,7 +188,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_dropped_outlet_is_not_ok() {
-        let (outlet, mut responses) = outlet();
+        let (outlet, mut responses) = outlet::<DiscoveryResponse>();
         drop(outlet);
         let status = responses.next().await.expect("an end").expect_err("not OK");
         assert_eq!(status.code(), Code::Unavailable);

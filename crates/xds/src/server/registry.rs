@@ -6,10 +6,12 @@ use std::{
 };
 
 use tokio::{sync::Notify, time::Instant};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Settings, StreamStatus,
     connection::{Connection, StreamId},
+    gate::Gate,
     nonce::Nonces,
     peer::{Key, Peer},
 };
@@ -19,7 +21,10 @@ use super::{
 pub(super) struct Registry {
     settings: Arc<Settings>,
     nonces: Arc<Nonces>,
+    gate: Gate,
     connections: Mutex<Connections>,
+    /// How many streams are open, by identity.
+    streams: Mutex<HashMap<String, usize>>,
     /// How many entries a client refused, until it takes the whole set.
     marks: Mutex<HashMap<ClientName, usize>>,
 }
@@ -39,6 +44,10 @@ struct Connections {
 pub(super) struct Shared {
     pub(super) peer: Peer,
     key: Key,
+    /// When the streams of the connection end because of its age.
+    pub(super) ends_at: Option<Instant>,
+    /// Its streams end now.
+    pub(super) ended: CancellationToken,
     state: Mutex<State>,
 }
 
@@ -53,9 +62,11 @@ pub(super) struct State {
 impl Registry {
     pub(super) fn new(settings: Arc<Settings>) -> Self {
         Self {
+            gate: Gate::new(settings.full_sync_places),
             settings,
             nonces: Arc::new(Nonces::new()),
             connections: Mutex::default(),
+            streams: Mutex::default(),
             marks: Mutex::default(),
         }
     }
@@ -71,10 +82,14 @@ impl Registry {
         connections.forget_idle(now, &self.settings);
         let key = peer.key(id);
         let known = connections.by_key.get(&key);
-        let shared = match known.filter(|shared| shared.peer.is_same(peer)) {
+        // One that has ended by age takes no more streams: those that come are of a new connection.
+        let same = |shared: &&Arc<Shared>| {
+            shared.peer.is_same(peer) && shared.ends_at.is_none_or(|end| now < end)
+        };
+        let shared = match known.filter(same) {
             Some(shared) => Arc::clone(shared),
             None => {
-                let shared = Arc::new(self.shared(peer.clone(), key.clone()));
+                let shared = Arc::new(self.shared(peer.clone(), key.clone(), now));
                 connections.by_key.insert(key, Arc::clone(&shared));
                 shared
             }
@@ -83,8 +98,28 @@ impl Registry {
         (shared, wake)
     }
 
-    /// The stream has ended. The connection is remembered for a while.
+    /// Counts a stream for its identity; `false` where that has too many.
+    pub(super) fn admit(&self, identity: &str) -> bool {
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = streams.entry(identity.to_owned()).or_default();
+        let admitted = *open < self.settings.max_streams;
+        *open += usize::from(admitted);
+        admitted
+    }
+
+    fn release(&self, identity: &str) {
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = streams.get_mut(identity) {
+            *open -= 1;
+            if *open == 0 {
+                streams.remove(identity);
+            }
+        }
+    }
+
+    /// An admitted stream has ended. The connection is remembered for a while.
     pub(super) fn leave(&self, shared: &Shared, id: StreamId, now: Instant) {
+        self.release(&shared.peer.identity);
         if shared.lock().leave(id, now) {
             self.connections().idle.push_back((now, shared.key.clone()));
         }
@@ -107,6 +142,14 @@ impl Registry {
         }
     }
 
+    /// Ends every stream that is open.
+    pub(super) fn end_all(&self) {
+        let ended = std::mem::take(&mut self.connections().by_key);
+        for shared in ended.into_values() {
+            shared.ended.cancel();
+        }
+    }
+
     /// Every open stream.
     pub(super) fn roster(&self) -> Vec<StreamStatus> {
         let all: Vec<_> = self.connections().by_key.values().cloned().collect();
@@ -114,31 +157,50 @@ impl Registry {
         for shared in all {
             let state = shared.lock();
             for id in state.wakes.keys() {
-                if let Some(standing) = state.connection.standing(*id) {
-                    let name = (shared.peer.identity.clone(), standing.instance.clone());
-                    let mark = self.marks().get(&name).copied().unwrap_or_default();
-                    roster.push(StreamStatus {
-                        identity: name.0,
-                        instance: name.1,
-                        address: shared.peer.address,
-                        audience: standing.audience,
-                        acked: standing.acked,
-                        sent: standing.sent,
-                        state: standing.state,
-                        last_error: standing.last_error,
-                        not_enforced: standing.skipped.max(mark),
-                    });
-                }
+                roster.extend(self.status(&shared, &state, *id));
             }
         }
         roster
     }
 
-    fn shared(&self, peer: Peer, key: Key) -> Shared {
-        let connection = Connection::new(Arc::clone(&self.settings), Arc::clone(&self.nonces));
+    /// How one stream stands.
+    pub(super) fn status(
+        &self,
+        shared: &Shared,
+        state: &State,
+        id: StreamId,
+    ) -> Option<StreamStatus> {
+        let standing = state.connection.standing(id)?;
+        let name = (shared.peer.identity.clone(), standing.instance);
+        let mark = self.marks().get(&name).copied().unwrap_or_default();
+        Some(StreamStatus {
+            identity: name.0,
+            instance: name.1,
+            address: shared.peer.address,
+            audience: standing.audience,
+            method: standing.method,
+            declared: standing.declared,
+            proof: standing.proof,
+            acked: standing.acked,
+            sent: standing.sent,
+            state: standing.state,
+            last_error: standing.last_error,
+            not_enforced: standing.skipped.max(mark),
+        })
+    }
+
+    fn shared(&self, peer: Peer, key: Key, now: Instant) -> Shared {
+        let connection = Connection::new(
+            Arc::clone(&self.settings),
+            Arc::clone(&self.nonces),
+            self.gate.clone(),
+        );
+        let age = self.settings.max_connection_age;
         Shared {
             peer,
             key,
+            ends_at: age.map(|age| now + age.mul_f64(1.0 + rand::random::<f64>() / 10.0)),
+            ended: CancellationToken::new(),
             state: Mutex::new(State {
                 connection,
                 wakes: HashMap::new(),
@@ -223,6 +285,20 @@ mod tests {
 
     fn registry() -> Registry {
         Registry::new(Arc::new(Settings::default()))
+    }
+
+    #[test]
+    fn one_identity_has_so_many_streams_and_no_more() {
+        let registry = Registry::new(Arc::new(Settings {
+            max_streams: 2,
+            ..Settings::default()
+        }));
+        let peer = Peer::at("10.0.0.1:4000");
+        let (shared, _) = registry.join(&peer, 1, Instant::now());
+        assert!(registry.admit("") && registry.admit("") && !registry.admit(""));
+        assert!(registry.admit("other"));
+        registry.leave(&shared, 1, Instant::now());
+        assert!(registry.admit("") && !registry.admit(""));
     }
 
     #[test]

@@ -19,12 +19,15 @@ use rescind_proto::{
 };
 use tokio_stream::Stream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Extensions, Request, Response, Status, Streaming};
+use tracing::warn;
 
 use super::{
     Metrics, Settings, StreamStatus,
     connection::StreamId,
     driver::{drive, shutting_down},
+    fetch,
+    method::{Delta, State, Streamed},
     outlet::outlet,
     peer::Peer,
     registry::Registry,
@@ -98,6 +101,11 @@ impl Handle {
         async move { tasks.wait().await }
     }
 
+    /// Ends every stream that is open now with `UNAVAILABLE`; new ones are served.
+    pub fn end_all(&self) {
+        self.registry.end_all();
+    }
+
     /// Who is connected now, in no order.
     pub fn roster(&self) -> Vec<StreamStatus> {
         self.registry.roster()
@@ -105,6 +113,23 @@ impl Handle {
 }
 
 impl<S> Inner<S> {
+    /// The peer, if it may subscribe.
+    fn admitted(&self, extensions: &Extensions) -> Result<Peer, Status> {
+        let peer = Peer::of(extensions, &self.settings);
+        if self.settings.admit.call(&peer.identity) {
+            return Ok(peer);
+        }
+        self.metrics.refused.inc();
+        warn!(
+            identity = peer.identity,
+            address = peer.shown(),
+            "xDS stream refused: this certificate may not subscribe"
+        );
+        Err(Status::permission_denied(
+            "the client's certificate is not among those that may subscribe",
+        ))
+    }
+
     pub(super) fn next_stream(&self) -> StreamId {
         self.streams.fetch_add(1, Ordering::Relaxed)
     }
@@ -121,29 +146,51 @@ impl<S: Source> RevokedTokenDiscoveryService for TokenService<S> {
         &self,
         request: Request<Streaming<DiscoveryRequest>>,
     ) -> Result<Response<Self::StreamTokensStream>, Status> {
-        if self.inner.drain.is_cancelled() {
-            return Err(shutting_down());
-        }
-        let peer = Peer::of(request.extensions(), &self.inner.settings);
-        let (outlet, responses) = outlet();
-        let inner = Arc::clone(&self.inner);
-        self.tasks
-            .spawn(drive(inner, peer, request.into_inner(), outlet));
-        Ok(Response::new(Box::pin(responses)))
+        self.stream::<State>(request)
     }
 
     async fn fetch_tokens(
         &self,
-        _request: Request<DiscoveryRequest>,
+        request: Request<DiscoveryRequest>,
     ) -> Result<Response<DiscoveryResponse>, Status> {
-        Err(Status::unimplemented("FetchTokens is not served"))
+        if self.inner.drain.is_cancelled() {
+            return Err(shutting_down());
+        }
+        self.inner.admitted(request.extensions())?;
+        let Inner {
+            source, settings, ..
+        } = &*self.inner;
+        let page = fetch::page(&**source, settings, request.get_ref())?;
+        self.inner.metrics.pages.inc();
+        Ok(Response::new(page))
     }
 
     async fn delta_tokens(
         &self,
-        _request: Request<Streaming<DeltaDiscoveryRequest>>,
+        request: Request<Streaming<DeltaDiscoveryRequest>>,
     ) -> Result<Response<Self::DeltaTokensStream>, Status> {
-        Err(Status::unimplemented("DeltaTokens is not served"))
+        if self.inner.source.ranges().is_none() && self.inner.source.names().is_none() {
+            return Err(Status::unimplemented("DeltaTokens is not served"));
+        }
+        self.stream::<Delta>(request)
+    }
+}
+
+impl<S: Source> TokenService<S> {
+    /// Starts the task of a stream.
+    fn stream<M: Streamed>(
+        &self,
+        request: Request<Streaming<M::Request>>,
+    ) -> Result<Response<ResponseStream<M::Response>>, Status> {
+        if self.inner.drain.is_cancelled() {
+            return Err(shutting_down());
+        }
+        let peer = self.inner.admitted(request.extensions())?;
+        let (outlet, responses) = outlet();
+        let inner = Arc::clone(&self.inner);
+        self.tasks
+            .spawn(drive::<S, M>(inner, peer, request.into_inner(), outlet));
+        Ok(Response::new(Box::pin(responses)))
     }
 }
 

@@ -1,8 +1,11 @@
 //! Times and sizes of the server.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use tonic::Extensions;
+
+use super::{Declared, Method, StreamStatus};
+use crate::{Audience, Position};
 
 /// What the server is told. `Default` is what production runs with.
 #[derive(Debug, Clone)]
@@ -32,8 +35,59 @@ pub struct Settings {
     pub connection_linger: Duration,
     /// What is kept of a client's error text, in bytes.
     pub error_text_bytes: usize,
+    /// So many names one stream may subscribe to.
+    pub max_names: usize,
+    /// So many streams may be open at once for one identity.
+    pub max_streams: usize,
+    /// So many chunks of full syncs are under way at once; live pushes do not count.
+    pub full_sync_places: usize,
+    /// A chunk that is not ACKed within this time gives its place to another stream.
+    pub place_time: Duration,
+    /// Between two parts of a walk that a client asks for although it holds everything.
+    pub walk_pause: Duration,
+    /// How old a connection grows before its streams end with `UNAVAILABLE`; up to a tenth is added at random. Something
+    /// below must have said GOAWAY by then, or the streams come back on the same connection. `None` is for ever.
+    pub max_connection_age: Option<Duration>,
     /// Names the peer of a connection for log and status.
     pub identify: Identify,
+    /// Who may subscribe, by what `identify` says.
+    pub admit: Admit,
+    /// Who hears of ACKs.
+    pub watcher: Option<Arc<dyn Watch>>,
+}
+
+/// Hears how far clients are. Called from the streams' tasks: it must be quick and must not block.
+pub trait Watch: fmt::Debug + Send + Sync {
+    /// A stream is open: its client has everything up to `acked`, where the head is at `head`.
+    fn opened(&self, client: &Client, acked: Position, head: Position);
+
+    /// A client has taken a response: it had everything up to `from`, and has it up to `to`.
+    fn acked(&self, client: &Client, from: Position, to: Position);
+
+    /// A stream has ended, and this is where its client was.
+    fn closed(&self, client: &Client, acked: Position);
+
+    /// The standing of a client has changed in another way: it refused something, is late, or has compared its set.
+    fn changed(&self, status: StreamStatus);
+}
+
+/// A stream and whose it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Client {
+    /// Names the stream within the process.
+    pub stream: u64,
+    /// What `Settings::identify` said.
+    pub identity: String,
+    /// `node.metadata.instanceIdentifier`.
+    pub instance: String,
+    /// Where the client connects from.
+    pub address: Option<SocketAddr>,
+    /// What it can take.
+    pub audience: Audience,
+    /// How.
+    pub method: Method,
+    /// What it says of itself.
+    pub declared: Declared,
 }
 
 impl Default for Settings {
@@ -51,7 +105,15 @@ impl Default for Settings {
             supersede_grace: Duration::from_secs(1),
             connection_linger: Duration::from_secs(60),
             error_text_bytes: 4 * 1024,
+            max_names: 1000,
+            max_streams: 20_000,
+            full_sync_places: 16,
+            place_time: Duration::from_secs(1),
+            walk_pause: Duration::from_millis(50),
+            max_connection_age: None,
             identify: Identify::default(),
+            admit: Admit::default(),
+            watcher: None,
         }
     }
 }
@@ -82,5 +144,33 @@ impl Default for Identify {
 impl fmt::Debug for Identify {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Identify")
+    }
+}
+
+/// A function from a peer's name to whether it may subscribe.
+#[derive(Clone)]
+pub struct Admit(Arc<dyn Fn(&str) -> bool + Send + Sync>);
+
+impl Admit {
+    /// Admits by `admit`.
+    pub fn by(admit: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(admit))
+    }
+
+    pub(crate) fn call(&self, identity: &str) -> bool {
+        (self.0)(identity)
+    }
+}
+
+/// Everybody whom the transport lets in.
+impl Default for Admit {
+    fn default() -> Self {
+        Self::by(|_| true)
+    }
+}
+
+impl fmt::Debug for Admit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Admit")
     }
 }

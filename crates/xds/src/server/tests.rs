@@ -136,14 +136,12 @@ async fn acks_are_credited_by_their_nonce_on_whichever_stream_they_come() {
 }
 
 #[tokio::test]
-async fn the_other_methods_are_unimplemented() {
-    let (_, server) = served(FakeSource::new()).await;
+async fn a_source_of_the_oldest_form_alone_has_no_incremental_stream() {
+    let (_, server) = served(FakeSource::old()).await;
     let mut client = RevokedTokenDiscoveryServiceClient::new(server.connect().await);
-    let fetch = client.fetch_tokens(classic("gw", "")).await;
     let delta = client
         .delta_tokens(tokio_stream::iter([DeltaDiscoveryRequest::default()]))
         .await;
-    assert_eq!(fetch.expect_err("refused").code(), Code::Unimplemented);
     assert_eq!(delta.expect_err("refused").code(), Code::Unimplemented);
 }
 
@@ -170,9 +168,12 @@ async fn the_roster_shows_who_is_where() {
             instance: "gw".to_owned(),
             address: status.address,
             audience: crate::Audience::Rescind,
+            method: Method::Stream,
+            declared: Declared::default(),
+            proof: None,
             acked: Position(2),
             sent: Position(3),
-            state: ClientState::Synced,
+            state: ClientState::Unproven,
             last_error: None,
             not_enforced: 0,
         }

@@ -81,6 +81,42 @@ pub(super) fn response(version: &str, nonce: &str, names: &[&str]) -> DiscoveryR
     }
 }
 
+/// A server that takes `StreamTokens` and shows nothing of it, as Choreo Connect's own does while it has nothing to send.
+pub(super) async fn mute() -> String {
+    serve_tcp(RevokedTokenDiscoveryServiceServer::new(Mute))
+        .await
+        .to_string()
+}
+
+struct Mute;
+
+#[tonic::async_trait]
+impl RevokedTokenDiscoveryService for Mute {
+    type StreamTokensStream = Empty<Result<DiscoveryResponse, Status>>;
+    type DeltaTokensStream = Empty<Result<DeltaDiscoveryResponse, Status>>;
+
+    async fn stream_tokens(
+        &self,
+        _: Request<Streaming<DiscoveryRequest>>,
+    ) -> Result<Response<Self::StreamTokensStream>, Status> {
+        std::future::pending().await
+    }
+
+    async fn fetch_tokens(
+        &self,
+        _: Request<DiscoveryRequest>,
+    ) -> Result<Response<DiscoveryResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn delta_tokens(
+        &self,
+        _: Request<Streaming<DeltaDiscoveryRequest>>,
+    ) -> Result<Response<Self::DeltaTokensStream>, Status> {
+        Err(Status::unimplemented(""))
+    }
+}
+
 struct Service {
     opened: mpsc::Sender<ScriptedStream>,
 }

@@ -1,20 +1,18 @@
-//! What goes out next on a stream.
+//! What goes out next on a stream, whatever its form.
 
 use std::time::Duration;
 
-use rescind_proto::envoy::{
-    config::core::v3::ControlPlane, service::discovery::v3::DiscoveryResponse,
-};
+use rescind_proto::envoy::service::discovery::v3::{DeltaDiscoveryResponse, DiscoveryResponse};
 use tokio::time::Instant;
+use tonic::Status;
 
 use super::{
     Connection, StreamId,
-    session::{Outstanding, Session},
+    session::{Form, Outstanding, Part, Session},
 };
 use crate::{
-    Any, Audience, Head, Position, Source, TYPE_URL,
+    Audience, Head, Position, Source,
     server::refusals::{Plan, Range, Refusals},
-    wire::{identifier, wire_len},
 };
 
 /// What a stream has to do.
@@ -32,27 +30,53 @@ pub(in crate::server) enum Step {
     Superseded,
     /// End: the ACK did not come.
     AckTimeout,
+    /// End, with this.
+    End(Status),
 }
 
 /// A response and what it carries.
 #[derive(Debug)]
 pub(in crate::server) struct Sent {
-    pub(in crate::server) response: DiscoveryResponse,
-    /// The size of its resources on the wire.
+    pub(in crate::server) reply: Reply,
+    /// How many entries it carries.
+    pub(in crate::server) entries: usize,
+    /// The size of what it carries on the wire.
     pub(in crate::server) bytes: usize,
 }
 
-/// Resources that go out together.
-struct Load {
-    from: Position,
-    to: Position,
-    resources: Vec<Any>,
-    bytes: usize,
+/// A response of either method.
+#[derive(Debug)]
+pub(in crate::server) enum Reply {
+    State(DiscoveryResponse),
+    Delta(DeltaDiscoveryResponse),
+}
+
+impl Reply {
+    fn set_nonce(&mut self, nonce: String) {
+        match self {
+            Self::State(response) => response.nonce = nonce,
+            Self::Delta(response) => response.nonce = nonce,
+        }
+    }
+
+    /// The version that the client has once it has taken it.
+    pub(in crate::server) fn version(&self) -> &str {
+        match self {
+            Self::State(response) => &response.version_info,
+            Self::Delta(response) => &response.system_version_info,
+        }
+    }
 }
 
 /// What a look into the source found.
-enum Found {
-    Load(Load),
+pub(super) enum Found<P> {
+    /// This goes out, and then everything in `(from, to]` has.
+    Load {
+        from: Position,
+        to: Position,
+        load: P,
+        bytes: usize,
+    },
     /// Nothing for this client up to here. `filtered`: there was something, for others.
     Nothing {
         to: Position,
@@ -62,6 +86,21 @@ enum Found {
         at: Position,
         bytes: usize,
     },
+}
+
+/// A part of a source, in whatever form.
+pub(super) struct Piece<P> {
+    pub(super) load: P,
+    pub(super) count: usize,
+    pub(super) bytes: usize,
+    pub(super) to: Position,
+}
+
+/// Sizes, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) chunk: usize,
+    pub(super) response: usize,
 }
 
 impl Connection {
@@ -103,6 +142,13 @@ impl Connection {
         if now >= close {
             return Some(Step::AckTimeout);
         }
+        if let Some((_, until)) = session.place {
+            if now < until {
+                return Some(Step::Wait(Some(until.min(stale))));
+            }
+            // Others shall not wait for who is slow.
+            session.place = None;
+        }
         if now < stale {
             return Some(Step::Wait(Some(stale)));
         }
@@ -120,52 +166,44 @@ impl Connection {
         head: Head,
         now: Instant,
     ) -> Step {
-        let (Some(session), settings) = (self.sessions.get_mut(&id), &self.settings) else {
+        let Some(session) = self.sessions.get_mut(&id) else {
             return Step::Superseded;
         };
         let Some(client) = self.clients.get_mut(&session.instance) else {
             return Step::Superseded;
         };
+        let form = &session.form;
         if let Some(until) = client.refusals.held_until(head.position, now) {
             if session.answered {
                 return Step::Wait(Some(until));
             }
             // A new stream gets its answer, and nothing that was refused.
-            let at = session.at;
-            return self.send(id, Load::empty(at, at), source, head, now);
+            return self.say_nothing(id, source, head, now);
         }
-        let limits = Limits {
-            chunk: settings.chunk_bytes,
-            response: settings.max_response_bytes.saturating_sub(ENVELOPE_BYTES),
-        };
-        let heartbeat = settings.heartbeat;
-        match look(
-            session,
-            &mut client.refusals,
-            source,
-            head.position,
-            &limits,
-        ) {
-            Found::Load(load) => self.send(id, load, source, head, now),
-            Found::Nothing { to, filtered } => {
-                let from = session.at;
-                session.at = to;
-                if filtered || session.must_speak(head, now, heartbeat) {
-                    return self.send(id, Load::empty(from, to), source, head, now);
-                }
-                let idle =
-                    (session.audience == Audience::Rescind).then(|| session.spoke_at + heartbeat);
-                Step::Wait(idle)
-            }
-            Found::TooLarge { at, bytes } => Step::TooLarge { at, bytes },
+        match form {
+            Form::Tokens => self.next_tokens(id, source, head, now),
+            Form::Range(_) => self.next_range(id, source, head, now),
+            Form::Names(_) => self.next_names(id, source, head, now),
         }
     }
 
-    fn send<S: Source + ?Sized>(
+    pub(super) fn limits(&self) -> Limits {
+        Limits {
+            chunk: self.settings.chunk_bytes,
+            response: self
+                .settings
+                .max_response_bytes
+                .saturating_sub(ENVELOPE_BYTES),
+        }
+    }
+
+    /// Notes a response and gives it its nonce.
+    pub(super) fn sent(
         &mut self,
         id: StreamId,
-        load: Load,
-        source: &S,
+        mut reply: Reply,
+        range: Range,
+        part: Part,
         head: Head,
         now: Instant,
     ) -> Step {
@@ -173,47 +211,32 @@ impl Connection {
             return Step::Superseded;
         };
         let nonce = self.nonces.draw();
+        reply.set_nonce(nonce.clone());
         session.waiting = Some(nonce.clone());
-        if !session.answered && session.acked == Position(0) {
-            session.whole_at = Some(head.position);
-        }
         session.answered = true;
         session.spoke_at = now;
         session.told_complete = head.complete;
         self.outstanding.insert(
-            nonce.clone(),
+            nonce,
             Outstanding {
                 stream: id,
                 instance: session.instance.clone(),
-                range: Range {
-                    from: load.from,
-                    to: load.to,
-                    resources: load.resources.len(),
-                    bytes: load.bytes,
-                },
+                range,
+                part,
                 sent_at: now,
             },
         );
-        let control_plane = (session.audience == Audience::Rescind).then(|| ControlPlane {
-            identifier: identifier(&source.version(head.position), head.complete),
-        });
         Step::Send(Box::new(Sent {
-            bytes: load.bytes,
-            response: DiscoveryResponse {
-                version_info: source.version(load.to),
-                resources: load.resources,
-                type_url: TYPE_URL.to_owned(),
-                nonce,
-                control_plane,
-                ..Default::default()
-            },
+            reply,
+            entries: range.resources,
+            bytes: range.bytes,
         }))
     }
 }
 
 impl Session {
     /// Whether an empty response is due: the first answer, and what a `rescind.v1` client lives by.
-    fn must_speak(&self, head: Head, now: Instant, heartbeat: Duration) -> bool {
+    pub(super) fn must_speak(&self, head: Head, now: Instant, heartbeat: Duration) -> bool {
         let rescind = self.audience == Audience::Rescind;
         let completed = head.complete && !self.told_complete;
         let quiet = now >= self.spoke_at + heartbeat;
@@ -221,31 +244,14 @@ impl Session {
     }
 }
 
-impl Load {
-    fn empty(from: Position, to: Position) -> Self {
-        Self {
-            from,
-            to,
-            resources: Vec::new(),
-            bytes: 0,
-        }
-    }
-}
-
-struct Limits {
-    chunk: usize,
-    response: usize,
-}
-
-/// Finds the next resources for this stream.
-fn look<S: Source + ?Sized>(
-    session: &Session,
-    refusals: &mut Refusals,
-    source: &S,
+/// Finds the next that goes out to a client that is at `at`.
+pub(super) fn look<P>(
+    mut at: Position,
     head: Position,
+    refusals: &mut Refusals,
     limits: &Limits,
-) -> Found {
-    let mut at = session.at;
+    mut read: impl FnMut(Position, Position, usize) -> Piece<P>,
+) -> Found<P> {
     let mut filtered = false;
     let mut chunk_bytes = limits.chunk;
     loop {
@@ -257,26 +263,26 @@ fn look<S: Source + ?Sized>(
             }
             Plan::Send { to, max_bytes } => (to, max_bytes),
         };
-        let chunk = source.read(at, limit, session.audience, max_bytes);
+        let piece = read(at, limit, max_bytes);
         // A source that does not move must not stop the stream.
-        let to = chunk.to.clamp(Position(at.0 + 1), limit);
-        if chunk.resources.is_empty() {
+        let to = piece.to.clamp(Position(at.0 + 1), limit);
+        if piece.count == 0 {
             refusals.forget(at, to);
             filtered = true;
             at = to;
             continue;
         }
-        let bytes: usize = chunk.resources.iter().map(wire_len).sum();
+        let bytes = piece.bytes;
         if bytes <= limits.response {
             refusals.cut_at(to);
-            return Found::Load(Load {
+            return Found::Load {
                 from: at,
                 to,
-                resources: chunk.resources,
+                load: piece.load,
                 bytes,
-            });
+            };
         }
-        if chunk.resources.len() == 1 {
+        if piece.count == 1 {
             refusals.skip(at, to);
             return Found::TooLarge { at: to, bytes };
         }

@@ -7,7 +7,7 @@ use rescind_proto::envoy::service::discovery::v3::{DiscoveryRequest, DiscoveryRe
 
 use super::{
     Step, StreamId,
-    bench::{Bench, answer},
+    bench::{Bench, answer, state},
 };
 use crate::{
     Audience,
@@ -159,13 +159,14 @@ impl World {
     /// Returns whether the server did something.
     fn act(&mut self, stream: StreamId) -> bool {
         match self.bench.step(stream) {
-            Step::Send(sent) => self.client.wire.push_back(sent.response),
+            Step::Send(sent) => self.client.wire.push_back(state(sent.reply)),
             Step::Superseded | Step::AckTimeout => {
                 self.bench.close_stream(stream);
                 self.client.streams.retain(|other| *other != stream);
                 return false;
             }
             Step::Late | Step::TooLarge { .. } => {}
+            Step::End(status) => panic!("{status:?}"),
             Step::Wait(_) => return false,
         }
         true

@@ -1,19 +1,32 @@
 //! One stream: where its client is, and what is outstanding.
 
-use tokio::time::Instant;
+use std::sync::Arc;
 
-use crate::{Audience, Position, server::opening::Opening, server::refusals::Range};
+use tokio::{sync::Notify, time::Instant};
 
-use super::StreamId;
+use super::{StreamId, names::NamesForm, range::RangeForm};
+use crate::{
+    Audience, Position,
+    server::{
+        Declared, Method, Proof,
+        gate::Place,
+        opening::{Opening, Wants},
+        refusals::Range,
+    },
+};
 
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) instance: String,
     pub(super) audience: Audience,
+    pub(super) declared: Declared,
+    pub(super) form: Form,
     /// Nothing that is newer than this has been taken; the backlog is what lies between here and the head.
     pub(super) at: Position,
     /// The newest ACK, or where the client began.
     pub(super) acked: Position,
+    /// Where the head was when the stream opened: up to here its client catches up.
+    pub(super) goal: Position,
     /// For a client that began with nothing: where it holds the whole set, as it was at the first answer.
     pub(super) whole_at: Option<Position>,
     /// The nonce of the outstanding response.
@@ -30,6 +43,19 @@ pub(super) struct Session {
     pub(super) superseded: bool,
     /// The nonce still due on the stream that this one supersedes, and how long it is waited for.
     pub(super) awaited: Option<(String, Instant)>,
+    /// The place of the chunk that is outstanding, and how long it is kept.
+    pub(super) place: Option<(Place, Instant)>,
+    /// Wakes the stream's task.
+    pub(super) wake: Arc<Notify>,
+    pub(super) proof: Option<Proof>,
+}
+
+/// What a stream carries, and what that needs to know.
+#[derive(Debug)]
+pub(super) enum Form {
+    Tokens,
+    Range(RangeForm),
+    Names(Box<NamesForm>),
 }
 
 /// A response that was sent and not answered.
@@ -38,16 +64,37 @@ pub(super) struct Outstanding {
     pub(super) stream: StreamId,
     pub(super) instance: String,
     pub(super) range: Range,
+    pub(super) part: Part,
     pub(super) sent_at: Instant,
 }
 
+/// Which of a stream's positions an ACK moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// That of what is new.
+    Live,
+    /// That of its walk, which ends here or goes on, and began with nothing or somewhere later.
+    Walk { end: bool, whole: bool },
+    /// None.
+    Aside,
+}
+
 impl Session {
-    pub(super) fn new(opening: &Opening, start: Position, now: Instant) -> Self {
-        Self {
+    pub(super) fn new(
+        opening: &Opening,
+        start: Position,
+        goal: Position,
+        now: Instant,
+        wake: Arc<Notify>,
+    ) -> Self {
+        let mut session = Self {
             instance: opening.instance.clone(),
             audience: opening.audience,
+            declared: opening.declared.clone(),
+            form: Form::Tokens,
             at: start,
             acked: start,
+            goal,
             whole_at: None,
             waiting: None,
             answered: false,
@@ -56,6 +103,39 @@ impl Session {
             late: false,
             superseded: false,
             awaited: None,
+            place: None,
+            wake,
+            proof: None,
+        };
+        match &opening.wants {
+            Wants::Tokens { .. } => {}
+            Wants::Range {
+                log, checkpoint, ..
+            } => {
+                let form = RangeForm::new(*log, *checkpoint, start, goal);
+                if !form.is_at_rest() {
+                    session.at = goal;
+                }
+                session.audience = Audience::Rescind;
+                session.form = Form::Range(form);
+            }
+            Wants::Names {
+                subscribe,
+                unsubscribe,
+                versions,
+            } => {
+                let form = NamesForm::new(subscribe, unsubscribe, versions);
+                session.form = Form::Names(Box::new(form));
+            }
+        }
+        session
+    }
+
+    pub(super) fn method(&self) -> Method {
+        match self.form {
+            Form::Tokens => Method::Stream,
+            Form::Range(_) => Method::DeltaRange,
+            Form::Names(_) => Method::DeltaNames,
         }
     }
 
@@ -64,6 +144,20 @@ impl Session {
         if self.waiting.as_deref() == Some(nonce) {
             self.waiting = None;
             self.late = false;
+            self.place = None;
         }
+    }
+
+    /// Its client has taken what goes up to `to`.
+    pub(super) fn taken(&mut self, to: Position, part: Part, next_walk: Instant) {
+        match (part, &mut self.form) {
+            (Part::Aside, _) => {}
+            (Part::Walk { end, .. }, Form::Range(form)) => form.walked(to, end, next_walk),
+            _ => self.at = to,
+        }
+        self.acked = match &self.form {
+            Form::Range(form) => form.held(self.at),
+            _ => self.at,
+        };
     }
 }

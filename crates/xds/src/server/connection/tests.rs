@@ -1,4 +1,9 @@
-use super::{bench::Bench, *};
+use rescind_proto::envoy::service::discovery::v3::DiscoveryRequest;
+
+use super::{
+    bench::{Bench, state},
+    *,
+};
 use crate::{
     TYPE_URL,
     fixtures::{FakeSource, resource},
@@ -6,6 +11,8 @@ use crate::{
 };
 
 mod nacks;
+mod names;
+mod range;
 mod supersede;
 
 #[test]
@@ -99,8 +106,9 @@ fn an_entry_that_fits_in_no_response_is_skipped_and_said() {
     let Step::Send(sent) = step else {
         panic!("{step:?}")
     };
-    assert_eq!(sent.response.version_info, "1-t");
-    bench.ack(stream, &sent.response);
+    let response = state(sent.reply);
+    assert_eq!(response.version_info, "1-t");
+    bench.ack(stream, &response);
     assert!(matches!(
         bench.step(stream),
         Step::TooLarge {
@@ -272,6 +280,9 @@ fn the_standing_says_how_far_a_stream_is() {
         Standing {
             instance: "gw".to_owned(),
             audience: Audience::Classic,
+            method: Method::Stream,
+            declared: Declared::default(),
+            proof: None,
             acked: Position(1),
             sent: Position(2),
             state: ClientState::Synced,

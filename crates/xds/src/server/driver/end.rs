@@ -7,6 +7,7 @@ use tonic::Status;
 pub(super) enum End {
     Superseded,
     AckTimeout,
+    Aged,
     Draining,
     SourceGone,
     ClientGone,
@@ -19,6 +20,7 @@ impl End {
         match self {
             Self::Superseded => "superseded by a newer stream of the same instance",
             Self::AckTimeout => "an ACK did not come",
+            Self::Aged => "the connection is old enough, open another one",
             Self::Draining => "shutting down",
             Self::SourceGone => "the source is gone",
             Self::ClientGone => "the client is gone",

@@ -2,26 +2,28 @@
 
 use std::sync::Arc;
 
-use rescind_proto::envoy::service::discovery::v3::DiscoveryRequest;
 use tokio::{
     sync::Notify,
     time::{Instant, sleep_until},
 };
-use tonic::Streaming;
+use tonic::{Status, Streaming};
 use tracing::{debug, info, warn};
 
 use super::End;
 use crate::{
-    Head, Source,
+    Head, Position, Source,
     server::{
+        Client,
         connection::{Heard, Sent, Step, StreamId},
-        opening::Opening,
+        method::Streamed,
+        opening::{Opening, Said, Wants},
         outlet::Outlet,
         peer::Peer,
         refusals::Verdict,
         registry::Shared,
         service::Inner,
     },
+    wire::log_of,
 };
 
 /// A stream that is known to its connection; leaves it when dropped.
@@ -31,19 +33,35 @@ pub(super) struct OpenStream<S: Source> {
     wake: Arc<Notify>,
     id: StreamId,
     opening: Opening,
+    client: Client,
 }
 
 impl<S: Source> OpenStream<S> {
     pub(super) fn open(inner: Arc<Inner<S>>, peer: &Peer, opening: Opening) -> Self {
         let now = Instant::now();
         let id = inner.next_stream();
-        let start = inner.source.resolve(&opening.version);
+        let start = start(&*inner.source, &opening.wants);
+        let goal = inner.source.head().borrow().position;
         inner.metrics.streams(opening.audience).inc();
         let (shared, wake) = inner.registry.join(peer, id, now);
-        {
+        let method = {
             let mut state = shared.lock();
-            state.connection.open(id, &opening, start, now);
+            let wake = Arc::clone(&wake);
+            state.connection.open(id, &opening, start, goal, now, wake);
             state.wake_others(id);
+            opening.wants.method()
+        };
+        let client = Client {
+            stream: id,
+            identity: peer.identity.clone(),
+            instance: opening.instance.clone(),
+            address: peer.address,
+            audience: opening.audience,
+            method,
+            declared: opening.declared.clone(),
+        };
+        if let Some(watcher) = &inner.settings.watcher {
+            watcher.opened(&client, start, goal);
         }
         if opening.odd_instance {
             warn!(
@@ -53,6 +71,7 @@ impl<S: Source> OpenStream<S> {
         }
         info!(
             instance = opening.instance,
+            method = method.name(),
             audience = ?opening.audience,
             address = peer.shown(),
             identity = peer.identity,
@@ -65,17 +84,27 @@ impl<S: Source> OpenStream<S> {
             wake,
             id,
             opening,
+            client,
         }
     }
 
-    pub(super) async fn run(
+    pub(super) async fn run<M: Streamed>(
         &self,
-        mut requests: Streaming<DiscoveryRequest>,
-        outlet: &Outlet,
+        mut requests: Streaming<M::Request>,
+        outlet: &Outlet<M::Response>,
     ) -> End {
+        let first = self
+            .shared
+            .lock()
+            .connection
+            .change(self.id, &Said::default());
+        if let Err(status) = first {
+            self.inner.metrics.refused.inc();
+            return End::Refused(status);
+        }
         let mut head = self.inner.source.head();
         loop {
-            let until = match self.act(*head.borrow_and_update(), outlet) {
+            let until = match self.act::<M>(*head.borrow_and_update(), outlet) {
                 Ok(until) => until,
                 Err(end) => return end,
             };
@@ -85,7 +114,8 @@ impl<S: Source> OpenStream<S> {
                 () = outlet.gone() => return End::ClientGone,
                 request = requests.message() => match request {
                     Ok(Some(request)) => {
-                        if let Some(end) = self.hear(&request, *head.borrow()) {
+                        let said = M::said(request);
+                        if let Some(end) = self.hear(said, *head.borrow()) {
                             return end;
                         }
                     }
@@ -96,13 +126,19 @@ impl<S: Source> OpenStream<S> {
                     return End::SourceGone;
                 },
                 () = self.wake.notified() => {}
+                () = until_time(self.shared.ends_at) => return End::Aged,
+                () = self.shared.ended.cancelled() => return End::Aged,
                 () = until_time(until) => {}
             }
         }
     }
 
     /// Does everything that is due; returns until when nothing else is.
-    fn act(&self, head: Head, outlet: &Outlet) -> Result<Option<Instant>, End> {
+    fn act<M: Streamed>(
+        &self,
+        head: Head,
+        outlet: &Outlet<M::Response>,
+    ) -> Result<Option<Instant>, End> {
         loop {
             let now = Instant::now();
             let source = &*self.inner.source;
@@ -112,13 +148,17 @@ impl<S: Source> OpenStream<S> {
                 .connection
                 .poll(self.id, source, head, now);
             match step {
-                Step::Send(sent) => self.send(*sent, outlet),
-                Step::Late => warn!(
-                    instance = self.opening.instance,
-                    address = self.shared.peer.shown(),
-                    "client is STALE: it has not ACKed for {} s",
-                    self.inner.settings.ack_stale.as_secs()
-                ),
+                Step::Send(sent) => self.send::<M>(*sent, outlet),
+                Step::Late => {
+                    warn!(
+                        instance = self.opening.instance,
+                        address = self.shared.peer.shown(),
+                        "client is STALE: it has not ACKed for {} s",
+                        self.inner.settings.ack_stale.as_secs()
+                    );
+                    self.tell_change();
+                }
+                Step::End(status) => return Err(End::Refused(status)),
                 Step::TooLarge { at, bytes } => {
                     self.inner.metrics.entries_skipped.inc();
                     self.not_enforced(
@@ -133,28 +173,35 @@ impl<S: Source> OpenStream<S> {
         }
     }
 
-    fn send(&self, sent: Sent, outlet: &Outlet) {
+    fn send<M: Streamed>(&self, sent: Sent, outlet: &Outlet<M::Response>) {
         let metrics = &self.inner.metrics;
         metrics.responses.inc();
-        metrics
-            .resources
-            .inc_by(sent.response.resources.len() as u64);
+        metrics.resources.inc_by(sent.entries as u64);
         metrics.bytes.inc_by(sent.bytes as u64);
         debug!(
             instance = self.opening.instance,
-            version = sent.response.version_info,
-            resources = sent.response.resources.len(),
+            version = sent.reply.version(),
+            entries = sent.entries,
             "xDS response"
         );
-        outlet.put(sent.response);
+        if let Some(response) = M::response(sent.reply) {
+            outlet.put(response);
+        }
     }
 
     /// Takes in a request; an end if it was one this service does not serve.
-    fn hear(&self, request: &DiscoveryRequest, head: Head) -> Option<End> {
+    fn hear(&self, said: Result<Said, Status>, head: Head) -> Option<End> {
+        let said = match said {
+            Ok(said) => said,
+            Err(status) => {
+                self.inner.metrics.refused.inc();
+                return Some(End::Refused(status));
+            }
+        };
         let heard = {
             let mut state = self.shared.lock();
             let now = Instant::now();
-            let heard = state.connection.request(self.id, request, head, now);
+            let heard = state.connection.request(self.id, &said, head, now);
             if matches!(
                 heard,
                 Heard::Acked { others: true, .. } | Heard::Nacked { .. }
@@ -163,11 +210,20 @@ impl<S: Source> OpenStream<S> {
             }
             heard
         };
+        if said.proof.is_some() || matches!(heard, Heard::Nacked { .. }) {
+            self.tell_change();
+        }
         let metrics = &self.inner.metrics;
         match heard {
             Heard::Acked {
-                to, took, whole, ..
+                from,
+                to,
+                stream,
+                took,
+                whole,
+                ..
             } => {
+                self.tell_ack(stream, from, to);
                 metrics.acks.inc();
                 metrics.ack_seconds.observe(took.as_secs_f64());
                 if whole {
@@ -206,6 +262,36 @@ impl<S: Source> OpenStream<S> {
             }
         }
         None
+    }
+
+    /// Tells the watcher, of the client whose response it was.
+    fn tell_ack(&self, stream: Option<StreamId>, from: Position, to: Position) {
+        let (Some(watcher), Some(stream)) = (&self.inner.settings.watcher, stream) else {
+            return;
+        };
+        if stream == self.id {
+            return watcher.acked(&self.client, from, to);
+        }
+        // Streams of one connection answer for each other where they are one client's.
+        let client = Client {
+            stream,
+            ..self.client.clone()
+        };
+        watcher.acked(&client, from, to);
+    }
+
+    /// Tells the watcher that this stream stands in another way.
+    fn tell_change(&self) {
+        let Some(watcher) = &self.inner.settings.watcher else {
+            return;
+        };
+        let status = {
+            let state = self.shared.lock();
+            self.inner.registry.status(&self.shared, &state, self.id)
+        };
+        if let Some(status) = status {
+            watcher.changed(status);
+        }
     }
 
     fn refused(&self, version: &str, resources: usize, verdict: Verdict, error: &str) {
@@ -255,22 +341,45 @@ impl<S: Source> OpenStream<S> {
         match end {
             End::Superseded => self.inner.metrics.superseded.inc(),
             End::AckTimeout => self.inner.metrics.ack_timeouts.inc(),
+            End::Aged => self.inner.metrics.aged.inc(),
             _ => 0,
         };
     }
 
     fn acked(&self) -> String {
+        let position = self.acked_position();
+        position.map_or_else(String::new, |position| self.inner.source.version(position))
+    }
+
+    fn acked_position(&self) -> Option<Position> {
         let standing = self.shared.lock().connection.standing(self.id);
-        standing.map_or_else(String::new, |s| self.inner.source.version(s.acked))
+        standing.map(|standing| standing.acked)
     }
 }
 
 impl<S: Source> Drop for OpenStream<S> {
     fn drop(&mut self) {
+        if let Some(watcher) = &self.inner.settings.watcher {
+            let acked = self.acked_position().unwrap_or_default();
+            watcher.closed(&self.client, acked);
+        }
         self.inner
             .registry
             .leave(&self.shared, self.id, Instant::now());
         self.inner.metrics.streams(self.opening.audience).dec();
+    }
+}
+
+/// Where a stream begins: the version of this source that its client names, else before everything.
+fn start<S: Source>(source: &S, wants: &Wants) -> Position {
+    match wants {
+        Wants::Tokens { version } => source.resolve(version),
+        Wants::Range { versions, .. } => {
+            let id = source.ranges().map(|ranges| log_of(&ranges.id()));
+            let version = id.and_then(|id| versions.get(&id));
+            version.map_or(Position(0), |version| source.resolve(version))
+        }
+        Wants::Names { .. } => Position(0),
     }
 }
 

@@ -1,0 +1,92 @@
+//! `StreamTokens`: the way to servers that have no other.
+
+use std::convert::Infallible;
+
+use rescind_proto::envoy::service::discovery::v3::{DiscoveryRequest, DiscoveryResponse};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::{
+    Content, ServerHead, Sink, Update,
+    stream::{Attempt, Discovery, REASON_BYTES, error_detail, send},
+};
+use crate::{TYPE_URL, text::clean, wire::parse_identifier};
+
+impl<S: Sink> Attempt<'_, S> {
+    /// Goes on until the stream ends.
+    pub(super) async fn state_of_the_world(
+        &mut self,
+        mut client: Discovery,
+    ) -> Result<Infallible, String> {
+        // One response is read at a time, and answered before the next: there is never more than one request to send.
+        let (requests, queue) = mpsc::channel(1);
+        let first = DiscoveryRequest {
+            version_info: self.sink.version(),
+            node: Some(self.node()),
+            type_url: TYPE_URL.to_owned(),
+            ..Default::default()
+        };
+        send(self.config, &requests, first).await?;
+        let stream = client.stream_tokens(ReceiverStream::new(queue));
+        let mut stream = self.opened(stream).await?.into_inner();
+        loop {
+            let response = self.receive(&mut stream).await?;
+            if let Some(answer) = self.take(response) {
+                send(self.config, &requests, answer).await?;
+            }
+        }
+    }
+
+    /// Applies a response; returns the ACK or NACK.
+    fn take(&mut self, response: DiscoveryResponse) -> Option<DiscoveryRequest> {
+        let DiscoveryResponse {
+            version_info,
+            resources,
+            type_url,
+            nonce,
+            control_plane,
+            ..
+        } = response;
+        if type_url != TYPE_URL {
+            let type_url = clean(&type_url, REASON_BYTES);
+            self.journal.foreign(self.address, &type_url);
+            return None;
+        }
+        let head = control_plane
+            .as_ref()
+            .and_then(|control_plane| ServerHead::read(&control_plane.identifier));
+        self.speaks |= head.is_some();
+        let update = Update {
+            ledger: None,
+            version: version_info.clone(),
+            content: Content::Resources(resources),
+            head,
+            checkpoint: None,
+        };
+        Some(match self.apply(update) {
+            Ok(_) => answer(version_info, nonce, None),
+            Err(text) => answer(self.sink.version(), nonce, Some(text)),
+        })
+    }
+}
+
+impl ServerHead {
+    /// Reads `control_plane.identifier`; `None` where it is another server's.
+    pub(super) fn read(identifier: &str) -> Option<Self> {
+        let (version, complete) = parse_identifier(identifier)?;
+        Some(Self {
+            version: version.to_owned(),
+            complete,
+        })
+    }
+}
+
+fn answer(version_info: String, response_nonce: String, error: Option<String>) -> DiscoveryRequest {
+    DiscoveryRequest {
+        version_info,
+        type_url: TYPE_URL.to_owned(),
+        response_nonce,
+        error_detail: error.map(error_detail),
+        ..Default::default()
+    }
+}
