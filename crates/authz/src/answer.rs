@@ -24,6 +24,10 @@ pub enum Answer {
     InternalKeyFailed,
     /// The revoked set is not complete yet. Ours: the original has no such state, and lets requests pass instead.
     NotReady,
+    /// The revoked set is too old, and the policy refuses. Ours, as the one before.
+    Stale,
+    /// The same as 401, for callers that take any 5xx for a reason to try again at once.
+    StaleUnauthorized,
 }
 
 /// `error_message`, `code` and `error_description`, put together as the original does.
@@ -82,13 +86,25 @@ impl Answer {
                 "900900",
                 "Revoked tokens are not loaded yet"
             ),
+            Self::Stale => body!(
+                "Service Unavailable",
+                "900900",
+                "Revoked tokens have not been confirmed for longer than is allowed"
+            ),
+            Self::StaleUnauthorized => {
+                body!(
+                    "Unclassified Authentication Failure",
+                    "900900",
+                    "Revoked tokens have not been confirmed for longer than is allowed"
+                )
+            }
         }
     }
 
     /// The `code` of the body.
     pub fn code(self) -> &'static str {
         match self {
-            Self::Unclassified | Self::NotReady => "900900",
+            Self::Unclassified | Self::NotReady | Self::Stale | Self::StaleUnauthorized => "900900",
             _ => "900901",
         }
     }
@@ -96,7 +112,7 @@ impl Answer {
     /// The HTTP status.
     pub fn status(self) -> u16 {
         match self {
-            Self::NotReady => 503,
+            Self::NotReady | Self::Stale => 503,
             _ => 401,
         }
     }
@@ -104,7 +120,7 @@ impl Answer {
     /// The gRPC code of the check's own status: `UNAUTHENTICATED`, or `UNAVAILABLE` where nothing was decided.
     pub fn grpc_code(self) -> i32 {
         match self {
-            Self::NotReady => 14,
+            Self::NotReady | Self::Stale => 14,
             _ => 16,
         }
     }
@@ -112,7 +128,7 @@ impl Answer {
     /// The headers, in order.
     pub fn headers(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::NotReady => &[CONTENT_TYPE],
+            Self::NotReady | Self::Stale => &[CONTENT_TYPE],
             _ => &[CONTENT_TYPE, CHALLENGE],
         }
     }
@@ -147,8 +163,14 @@ pub enum Reason {
     Expired,
     /// Not valid yet.
     NotYetValid,
+    /// Meant for somebody else.
+    Audience,
+    /// A claim is missing that a rule of revocation asks for.
+    MissingClaim,
     /// The revoked set is not complete yet.
     NotReady,
+    /// The revoked set is too old.
+    Stale,
     /// The check itself lacks what a decision needs.
     BadCheck,
 }
@@ -170,7 +192,10 @@ impl Reason {
             Self::Signature => "signature",
             Self::Expired => "expired",
             Self::NotYetValid => "not_yet_valid",
+            Self::Audience => "audience",
+            Self::MissingClaim => "missing_claim",
             Self::NotReady => "not_ready",
+            Self::Stale => "stale",
             Self::BadCheck => "bad_check",
         }
     }
@@ -237,6 +262,14 @@ mod tests {
                 Answer::NotReady,
                 r#"{"error_message":"Service Unavailable","code":"900900","error_description":"Revoked tokens are not loaded yet"}"#,
             ),
+            (
+                Answer::Stale,
+                r#"{"error_message":"Service Unavailable","code":"900900","error_description":"Revoked tokens have not been confirmed for longer than is allowed"}"#,
+            ),
+            (
+                Answer::StaleUnauthorized,
+                r#"{"error_message":"Unclassified Authentication Failure","code":"900900","error_description":"Revoked tokens have not been confirmed for longer than is allowed"}"#,
+            ),
         ] {
             assert_eq!(answer.body(), body);
             assert!(answer.body().contains(answer.code()), "{answer:?}");
@@ -263,9 +296,13 @@ mod tests {
             Answer::NotReady.headers(),
             [("content-type", "application/json")]
         );
-        assert_eq!(
-            (Answer::NotReady.status(), Answer::NotReady.grpc_code()),
-            (503, 14)
-        );
+        for (answer, codes) in [
+            (Answer::NotReady, (503, 14)),
+            (Answer::Stale, (503, 14)),
+            (Answer::StaleUnauthorized, (401, 16)),
+        ] {
+            assert_eq!((answer.status(), answer.grpc_code()), codes);
+        }
+        assert_eq!(Answer::StaleUnauthorized.headers().len(), 2);
     }
 }

@@ -58,6 +58,16 @@ impl CredentialNames {
         }
     }
 
+    /// The headers that must not reach the upstream, in lower case: those of keys, and that of the bearer token unless it
+    /// goes on.
+    pub(crate) fn to_remove(&self, outbound_bearer: bool) -> impl Iterator<Item = &str> {
+        let bearer = (!outbound_bearer).then_some(self.bearer());
+        [self.internal_key(), self.api_key_header()]
+            .into_iter()
+            .chain(bearer)
+            .filter(|name| !name.is_empty())
+    }
+
     /// The bearer token's header, in lower case.
     pub fn bearer(&self) -> &str {
         &self.bearer

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use rescind_revocation::{Identifier, RevokedSet, TokenId, UnixMillis, UnixSeconds, View};
 
 use crate::{
-    Answer, CredentialKind, CredentialNames, Denial, Headers, KeySet, Reason, Request,
+    Answer, CredentialKind, CredentialNames, Denial, Headers, KeySet, Lacking, Reason, Request,
+    VerifiedClaims, VerifiedTokens,
     credential::{self, Credential, TooMany, query},
-    token::{Malformed, Token},
+    token::{Claims, Malformed, Token},
     verify::{Failure, Verifier},
 };
 
@@ -19,6 +20,11 @@ const SKEW_SECONDS: u64 = 5;
 pub struct Policy {
     names: CredentialNames,
     verification: Verification,
+    outbound_bearer: bool,
+    skew: u64,
+    required: Lacking,
+    missing_allowed: bool,
+    known: Option<Arc<VerifiedTokens>>,
     remove_headers: Arc<[Box<str>]>,
 }
 
@@ -44,10 +50,14 @@ pub enum Decision {
 /// The evidence that a request may pass, and how it goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Permit {
-    /// Which kind of credential let it pass.
-    pub credential: CredentialKind,
+    /// Which kind of credential let it pass; `None` where it has none and needs none.
+    pub credential: Option<CredentialKind>,
     /// The credential's `jti`.
     pub identifier: Option<Identifier>,
+    /// Claims that a bearer token lacks, so that it cannot be revoked by everything.
+    pub lacking: Lacking,
+    /// Whether the signature had been verified before.
+    pub known: bool,
     /// Headers that must not reach the upstream, in lower case.
     pub remove_headers: Arc<[Box<str>]>,
     /// The request target without the API key, where it held one.
@@ -59,26 +69,58 @@ pub struct Permit {
 impl Policy {
     /// A policy. With `outbound_bearer` the bearer token goes on to the upstream; keys never do.
     pub fn new(names: CredentialNames, verification: Verification, outbound_bearer: bool) -> Self {
-        let keys = [names.internal_key(), names.api_key_header()];
-        let bearer = (!outbound_bearer).then_some(names.bearer());
-        let remove_headers = keys
-            .into_iter()
-            .chain(bearer)
-            .filter(|name| !name.is_empty())
-            .map(Box::from)
-            .collect();
         Self {
+            remove_headers: names.to_remove(outbound_bearer).map(Box::from).collect(),
             names,
             verification,
-            remove_headers,
+            outbound_bearer,
+            skew: SKEW_SECONDS,
+            required: Lacking::NOTHING,
+            missing_allowed: false,
+            known: None,
         }
+    }
+
+    /// How far clocks may differ, in seconds, if not Choreo Connect's 5.
+    #[must_use]
+    pub fn with_skew(mut self, seconds: u64) -> Self {
+        self.skew = seconds;
+        self
+    }
+
+    /// Refuses bearer tokens that lack any of these claims.
+    #[must_use]
+    pub fn with_required(mut self, claims: Lacking) -> Self {
+        self.required = claims;
+        self
+    }
+
+    /// With `true`, lets a request pass that has nothing in any credential's place, for a gateway that knows which ones
+    /// need one. What is there must still be good.
+    #[must_use]
+    pub fn with_missing_allowed(mut self, allowed: bool) -> Self {
+        self.missing_allowed = allowed;
+        self
+    }
+
+    /// Remembers verified signatures in `known`.
+    #[must_use]
+    pub fn with_known(mut self, known: Arc<VerifiedTokens>) -> Self {
+        self.known = Some(known);
+        self
+    }
+
+    /// Where credentials are looked for, where a route does not say.
+    pub fn names(&self) -> &CredentialNames {
+        &self.names
     }
 
     /// Decides on one request.
     ///
     /// Any revoked credential refuses it. That is stricter than the original, which lets a request pass whose other
     /// credential is good; who holds a revoked token must not profit from what stands beside it. Then the first usable
-    /// credential that verifies lets it pass; if none does, the first failure is the answer.
+    /// credential that verifies lets it pass; if none does, the first failure is the answer. What the gateway has verified
+    /// comes before what stands in the request.
     pub fn decide<H: Headers + ?Sized>(
         &self,
         request: &Request<'_, H>,
@@ -86,24 +128,36 @@ impl Policy {
         set: &RevokedSet,
         now: UnixSeconds,
     ) -> Decision {
-        let credentials = match credential::find(request, &self.names) {
+        let names = request.names.unwrap_or(&self.names);
+        let credentials = match credential::find(request, names) {
             Ok(credentials) => credentials,
             Err(TooMany) => return too_many(set),
         };
-        let parsed: Vec<_> = credentials.iter().map(Parsed::new).collect();
+        let verified = request.verified.iter().map(Parsed::verified);
+        let found = credentials.iter().map(Parsed::found);
+        let parsed: Vec<_> = verified.chain(found).collect();
         let (version, revoked) = ask(set, &parsed);
         let verifier = Verifier {
             keys,
             signatures: self.verification == Verification::Full,
-            skew: SKEW_SECONDS,
+            skew: self.skew,
+            required: self.required,
+            known: self.known.as_deref(),
             now,
         };
-        match revoked.map_or_else(|| first_good(&parsed, &verifier), Err) {
+        let good = match revoked {
+            Some(refusal) => Err(refusal),
+            None if parsed.is_empty() && self.missing_allowed => Ok(None),
+            None => first_good(&parsed, &verifier).map(Some),
+        };
+        match good {
             Ok(good) => Decision::Allow(Permit {
-                credential: good.kind,
-                identifier: good.token.as_ref().ok().and_then(Token::identifier),
-                remove_headers: Arc::clone(&self.remove_headers),
-                path: query::without(request.path, self.names.api_key_query()),
+                credential: good.map(|(good, _)| good.kind),
+                identifier: good.and_then(|(good, _)| good.identifier()),
+                lacking: good.map_or(Lacking::NOTHING, |(good, _)| good.lacking()),
+                known: good.is_some_and(|(_, known)| known),
+                remove_headers: self.remove_headers(request.names),
+                path: query::without(request.path, names.api_key_query()),
                 version,
             }),
             Err((credential, Failure { answer, reason })) => Decision::Deny(Denial {
@@ -112,6 +166,17 @@ impl Policy {
                 credential,
                 version,
             }),
+        }
+    }
+
+    /// The policy's own, and what a route has instead of them.
+    fn remove_headers(&self, route: Option<&CredentialNames>) -> Arc<[Box<str>]> {
+        match route {
+            Some(names) => names
+                .to_remove(self.outbound_bearer)
+                .map(Box::from)
+                .collect(),
+            None => Arc::clone(&self.remove_headers),
         }
     }
 }
@@ -123,31 +188,77 @@ type Refusal = (Option<CredentialKind>, Failure);
 struct Parsed<'a> {
     kind: CredentialKind,
     usable: bool,
-    token: Result<Token<'a>, Malformed>,
+    reading: Reading<'a>,
     ids: Vec<TokenId>,
     app: Option<TokenId>,
     subject: Option<TokenId>,
 }
 
+/// What a credential is, once it is read.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one for each credential, a token nearly always, and it never moves"
+)]
+enum Reading<'a> {
+    /// A text of the request, and the token that it is.
+    Token(&'a str, Token<'a>),
+    /// Claims that the gateway has verified.
+    Verified(&'a Claims),
+    /// No token.
+    Malformed,
+}
+
 impl<'a> Parsed<'a> {
-    fn new(credential: &'a Credential<'_>) -> Self {
-        let token = Token::parse(&credential.text);
-        let claims = token.as_ref().ok().map(|token| &token.claims);
+    fn found(credential: &'a Credential<'_>) -> Self {
+        let text = &*credential.text;
+        let (reading, ids) = match Token::parse(text) {
+            Ok(token) => {
+                let ids = token.ids();
+                (Reading::Token(text, token), ids)
+            }
+            // An opaque token is its own name.
+            Err(Malformed) if text.len() <= Identifier::MAX_BYTES => {
+                (Reading::Malformed, vec![TokenId::of(text)])
+            }
+            Err(Malformed) => (Reading::Malformed, Vec::new()),
+        };
+        Self::new(credential.kind, credential.usable, reading, ids)
+    }
+
+    /// What the gateway says it has verified is a bearer token, in whatever place that stood.
+    fn verified(verified: &'a VerifiedClaims) -> Self {
+        let claims = &verified.claims;
+        let ids = claims.jti.as_deref().map(TokenId::of).into_iter().collect();
+        let reading = match verified.is_usable() {
+            true => Reading::Verified(claims),
+            false => Reading::Malformed,
+        };
+        Self::new(CredentialKind::Bearer, true, reading, ids)
+    }
+
+    fn new(kind: CredentialKind, usable: bool, reading: Reading<'a>, ids: Vec<TokenId>) -> Self {
+        let claims = reading.claims();
         let id = |name: Option<&Box<str>>| name.map(|name| TokenId::of(name));
         Self {
-            kind: credential.kind,
-            usable: credential.usable,
+            kind,
+            usable,
             app: id(claims.and_then(|claims| claims.azp.0.as_ref())),
             subject: id(claims.and_then(|claims| claims.entity_id.0.as_ref())),
-            ids: match &token {
-                Ok(token) => token.ids(),
-                // An opaque token is its own name.
-                Err(Malformed) if credential.text.len() <= Identifier::MAX_BYTES => {
-                    vec![TokenId::of(&credential.text)]
-                }
-                Err(Malformed) => Vec::new(),
-            },
-            token,
+            ids,
+            reading,
+        }
+    }
+
+    fn identifier(&self) -> Option<Identifier> {
+        let jti = self.reading.claims()?.jti.as_deref()?;
+        Identifier::new(jti).ok()
+    }
+
+    /// Keys of API Manager have no `azp` and no `entity_id`: what they lack says nothing.
+    fn lacking(&self) -> Lacking {
+        match (self.kind, self.reading.claims()) {
+            (CredentialKind::Bearer, Some(claims)) => claims.lacking(),
+            _ => Lacking::NOTHING,
         }
     }
 
@@ -165,11 +276,7 @@ impl<'a> Parsed<'a> {
     /// A token that was issued in the second of the revocation is revoked too: nobody can tell which came first. So is one
     /// that does not say when it was issued.
     fn is_not_newer(&self, revoked_at: Option<UnixMillis>) -> bool {
-        let issued_at = self
-            .token
-            .as_ref()
-            .ok()
-            .and_then(|token| token.claims.iat.0);
+        let issued_at = self.reading.claims().and_then(|claims| claims.iat.0);
         revoked_at.is_some_and(|revoked_at| {
             issued_at.is_none_or(|issued_at| issued_at <= revoked_at.second())
         })
@@ -178,13 +285,11 @@ impl<'a> Parsed<'a> {
     /// What a revoked credential of this kind is told: by the original's text, or where the original would not have
     /// looked at it, as if it were not there.
     fn revoked_answer(&self) -> Answer {
-        match (&self.token, self.kind) {
-            (Err(Malformed), _) if self.usable => self.undecodable(),
-            (Err(Malformed), _) => Answer::NoCredential,
-            (Ok(_), CredentialKind::Bearer) => Answer::InvalidJwt,
-            (Ok(_), CredentialKind::ApiKey | CredentialKind::InternalKey) => {
-                Answer::InvalidCredentials
-            }
+        match (&self.reading, self.kind) {
+            (Reading::Malformed, _) if self.usable => self.undecodable(),
+            (Reading::Malformed, _) => Answer::NoCredential,
+            (_, CredentialKind::Bearer) => Answer::InvalidJwt,
+            (_, CredentialKind::ApiKey | CredentialKind::InternalKey) => Answer::InvalidCredentials,
         }
     }
 
@@ -196,13 +301,24 @@ impl<'a> Parsed<'a> {
         }
     }
 
-    fn verify(&self, verifier: &Verifier<'_>) -> Result<(), Failure> {
-        match &self.token {
-            Ok(token) => verifier.verify(self.kind, token),
-            Err(Malformed) => Err(Failure {
+    fn verify(&self, verifier: &Verifier<'_>) -> Result<bool, Failure> {
+        match &self.reading {
+            Reading::Token(text, token) => verifier.verify(self.kind, text, token),
+            Reading::Verified(claims) => verifier.claims(self.kind, claims).map(|()| false),
+            Reading::Malformed => Err(Failure {
                 answer: self.undecodable(),
                 reason: Reason::Malformed,
             }),
+        }
+    }
+}
+
+impl Reading<'_> {
+    fn claims(&self) -> Option<&Claims> {
+        match self {
+            Self::Token(_, token) => Some(&token.claims),
+            Self::Verified(claims) => Some(claims),
+            Self::Malformed => None,
         }
     }
 }
@@ -219,14 +335,15 @@ fn ask(set: &RevokedSet, parsed: &[Parsed<'_>]) -> (Arc<str>, Option<Refusal>) {
     })
 }
 
+/// The first credential that lets the request pass, and whether it was known.
 fn first_good<'p, 'a>(
     parsed: &'p [Parsed<'a>],
     verifier: &Verifier<'_>,
-) -> Result<&'p Parsed<'a>, Refusal> {
+) -> Result<(&'p Parsed<'a>, bool), Refusal> {
     let mut first_failure = None;
     for credential in parsed.iter().filter(|credential| credential.usable) {
         match credential.verify(verifier) {
-            Ok(()) => return Ok(credential),
+            Ok(known) => return Ok((credential, known)),
             Err(failure) => {
                 first_failure.get_or_insert((Some(credential.kind), failure));
             }

@@ -1,6 +1,9 @@
 //! The keys that credentials are verified with. Parsed once; a decision only looks them up.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use thiserror::Error;
 
@@ -15,8 +18,10 @@ pub use verification_key::VerificationKey;
 /// Everything that verification knows: issuers with their own keys, and the keys of API Manager's own credentials.
 ///
 /// An empty set verifies nothing: every credential is refused.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct KeySet {
+    /// Another number for each content that a key set of this process had.
+    revision: u64,
     issuers: HashMap<Box<str>, IssuerKeys>,
     api_key: Option<VerificationKey>,
     internal_key: Option<VerificationKey>,
@@ -27,6 +32,8 @@ pub struct KeySet {
 pub struct IssuerKeys {
     jwks: Option<Jwks>,
     certificate: Option<VerificationKey>,
+    /// One of these must be in `aud`; empty: it is not looked at.
+    audience: Box<[Box<str>]>,
 }
 
 /// Why a key cannot be used.
@@ -52,20 +59,45 @@ pub enum KeyError {
     Jwks(String),
 }
 
+/// No key at all.
+impl Default for KeySet {
+    fn default() -> Self {
+        Self {
+            revision: next_revision(),
+            issuers: HashMap::new(),
+            api_key: None,
+            internal_key: None,
+        }
+    }
+}
+
+fn next_revision() -> u64 {
+    static REVISION: AtomicU64 = AtomicU64::new(0);
+    REVISION.fetch_add(1, Ordering::Relaxed)
+}
+
 impl KeySet {
     /// Adds an issuer, or replaces what is known of it.
     pub fn insert_issuer(&mut self, issuer: impl Into<Box<str>>, keys: IssuerKeys) {
+        self.revision = next_revision();
         self.issuers.insert(issuer.into(), keys);
     }
 
     /// Sets the key that API keys are signed with.
     pub fn set_api_key(&mut self, key: VerificationKey) {
+        self.revision = next_revision();
         self.api_key = Some(key);
     }
 
     /// Sets the key that internal keys are signed with.
     pub fn set_internal_key(&mut self, key: VerificationKey) {
+        self.revision = next_revision();
         self.internal_key = Some(key);
+    }
+
+    /// What was verified under one revision may not hold under another.
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// The keys of an issuer, if it is known.
@@ -88,7 +120,7 @@ impl IssuerKeys {
     pub fn from_jwks(jwks: Jwks) -> Self {
         Self {
             jwks: Some(jwks),
-            certificate: None,
+            ..Self::default()
         }
     }
 
@@ -96,6 +128,17 @@ impl IssuerKeys {
     pub fn with_certificate(mut self, key: VerificationKey) -> Self {
         self.certificate = Some(key);
         self
+    }
+
+    /// Demands one of these in a token's `aud`. None demanded: it is not looked at.
+    pub fn with_audience(mut self, audience: impl IntoIterator<Item = Box<str>>) -> Self {
+        self.audience = audience.into_iter().collect();
+        self
+    }
+
+    /// Whether a token for `audience` may be used here.
+    pub(crate) fn accepts(&self, audience: &[Box<str>]) -> bool {
+        self.audience.is_empty() || audience.iter().any(|name| self.audience.contains(name))
     }
 
     /// Whether a token with this `kid` would find a key.

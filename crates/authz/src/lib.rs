@@ -6,12 +6,14 @@
 
 mod algorithm;
 mod answer;
+mod claims;
 mod credential;
 mod decide;
 mod encoding;
 mod keys;
 mod request;
 mod token;
+mod verified;
 mod verify;
 
 #[cfg(test)]
@@ -19,7 +21,10 @@ mod testing;
 
 pub use algorithm::Algorithm;
 pub use answer::{Answer, Denial, Reason};
+pub use claims::{ClaimValue, Lacking, VerifiedClaims};
 pub use credential::{CredentialKind, CredentialNames};
 pub use decide::{Decision, Permit, Policy, Verification};
 pub use keys::{IssuerKeys, Jwks, KeyError, KeySet, VerificationKey};
 pub use request::{Headers, Request};
+pub use token::identifiers;
+pub use verified::VerifiedTokens;

@@ -1,5 +1,7 @@
 //! What a decision sees of a request, borrowed from whoever received it.
 
+use crate::{CredentialNames, VerifiedClaims};
+
 /// The headers of a request.
 pub trait Headers {
     /// Each value of the header called `name` (given in lower case), in the order of the request.
@@ -17,6 +19,23 @@ pub struct Request<'a, H: ?Sized> {
     pub path: &'a str,
     /// The headers.
     pub headers: &'a H,
+    /// Where this route's credentials stand, if not where the policy says.
+    pub names: Option<&'a CredentialNames>,
+    /// The claims of tokens that the gateway has verified, wherever those stood.
+    pub verified: &'a [VerifiedClaims],
+}
+
+impl<'a, H: ?Sized> Request<'a, H> {
+    /// A request of a route without settings of its own, of which the gateway has verified nothing.
+    pub fn new(method: &'a str, path: &'a str, headers: &'a H) -> Self {
+        Self {
+            method,
+            path,
+            headers,
+            names: None,
+            verified: &[],
+        }
+    }
 }
 
 impl Headers for [(&str, &str)] {

@@ -12,9 +12,11 @@ use serde::{
 };
 
 use crate::{
-    Algorithm,
+    Algorithm, Lacking,
     encoding::{decode_lenient, encode, pad},
 };
+
+mod ecdsa;
 
 /// The longest credential that is taken apart. Envoy refuses requests with more than 60 KiB of headers.
 pub(crate) const MAX_BYTES: usize = 64 * 1024;
@@ -45,7 +47,7 @@ pub(crate) struct Header {
 }
 
 /// The claims that matter.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub(crate) struct Claims {
     #[serde(default)]
     pub(crate) jti: Option<Box<str>>,
@@ -58,6 +60,8 @@ pub(crate) struct Claims {
     #[serde(default)]
     pub(crate) token_type: Name,
     #[serde(default)]
+    pub(crate) aud: Audience,
+    #[serde(default)]
     pub(crate) exp: Date,
     #[serde(default)]
     pub(crate) nbf: Date,
@@ -69,9 +73,24 @@ pub(crate) struct Claims {
 #[derive(Default)]
 pub(crate) struct Name(pub(crate) Option<Box<str>>);
 
+/// The `aud` (RFC 7519 section 4.1.3): one text, or several. Anything else is nobody.
+#[derive(Default)]
+pub(crate) struct Audience(pub(crate) Vec<Box<str>>);
+
 /// A NumericDate (RFC 7519 section 2), in whole seconds. What lies before the epoch counts as the epoch.
 #[derive(Default, Clone, Copy)]
 pub(crate) struct Date(pub(crate) Option<UnixSeconds>);
+
+/// What may name a credential in a revocation, whatever it is: a JWT, an API key, an opaque token, or an identifier itself.
+pub fn identifiers(credential: &str) -> Vec<TokenId> {
+    match Token::parse(credential) {
+        Ok(token) => token.ids(),
+        Err(Malformed) if credential.len() <= Identifier::MAX_BYTES => {
+            vec![TokenId::of(credential)]
+        }
+        Err(Malformed) => Vec::new(),
+    }
+}
 
 impl<'a> Token<'a> {
     /// Takes a text apart.
@@ -104,18 +123,19 @@ impl<'a> Token<'a> {
     }
 
     /// What may name this token in a revocation: its `jti`, else its signature as it was sent and in the two forms in
-    /// which a control plane may have stored it, so that another spelling of one signature is not another token.
+    /// which a control plane may have stored it, so that another spelling of one signature is not another token. Nor is the
+    /// other signature that everybody can make of an ECDSA signature.
     pub(crate) fn ids(&self) -> Vec<TokenId> {
         if let Some(jti) = self.claims.jti.as_deref().filter(|jti| !jti.is_empty()) {
             return vec![TokenId::of(jti)];
         }
-        let canonical = encode(&self.signature);
-        let mut ids = vec![
-            TokenId::of(self.signature_text),
-            TokenId::of(&canonical),
-            TokenId::of(&pad(canonical)),
-        ];
-        ids.dedup();
+        let mut ids = vec![TokenId::of(self.signature_text)];
+        let twin = ecdsa::twin(&self.signature);
+        for signature in [Some(&self.signature), twin.as_ref()].into_iter().flatten() {
+            let canonical = encode(signature);
+            ids.push(TokenId::of(&canonical));
+            ids.push(TokenId::of(&pad(canonical)));
+        }
         ids
     }
 }
@@ -161,6 +181,19 @@ impl<'de> Deserialize<'de> for Name {
     }
 }
 
+impl<'de> Deserialize<'de> for Audience {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = |value| match value {
+            serde_json::Value::String(text) => Some(text.into()),
+            _ => None,
+        };
+        Ok(Self(match serde_json::Value::deserialize(deserializer)? {
+            serde_json::Value::Array(values) => values.into_iter().filter_map(text).collect(),
+            value => text(value).into_iter().collect(),
+        }))
+    }
+}
+
 impl<'de> Deserialize<'de> for Date {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(DateVisitor)
@@ -194,6 +227,22 @@ impl Visitor<'_> for DateVisitor {
 
     fn visit_unit<E>(self) -> Result<Date, E> {
         Ok(Date(None))
+    }
+}
+
+impl Claims {
+    /// Which of the claims that rules of revocation ask for are missing.
+    pub(crate) fn lacking(&self) -> Lacking {
+        let has_jti = self.jti.as_deref().is_some_and(|jti| !jti.is_empty());
+        [
+            (has_jti, Lacking::JTI),
+            (self.iat.0.is_some(), Lacking::IAT),
+            (self.azp.0.is_some(), Lacking::AZP),
+            (self.entity_id.0.is_some(), Lacking::ENTITY_ID),
+        ]
+        .into_iter()
+        .filter(|(has, _)| !has)
+        .fold(Lacking::NOTHING, |all, (_, claim)| all.and(claim))
     }
 }
 

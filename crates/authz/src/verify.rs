@@ -1,12 +1,15 @@
 //! Whether a credential is genuine and in its time, and what the caller is told if it is not.
 //!
-//! The order is the original's, since the first failure decides the body: type, issuer, key, signature, expiry.
+//! The order is the original's, since the first failure decides the body: type, issuer, key, signature, expiry. What the
+//! original does not look at comes after: audience, and the claims that revocation asks for.
 
 use rescind_revocation::UnixSeconds;
 
 use crate::{
-    Algorithm, Answer, CredentialKind, KeySet, Reason, VerificationKey, keys::Rejected,
-    token::Token,
+    Algorithm, Answer, CredentialKind, KeySet, Lacking, Reason, VerificationKey, VerifiedTokens,
+    keys::Rejected,
+    token::{Claims, Token},
+    verified::Fingerprint,
 };
 
 /// The `token_type` of keys of the Publisher's test console.
@@ -18,6 +21,10 @@ pub(crate) struct Verifier<'a> {
     /// Whether issuer and signature are looked at.
     pub(crate) signatures: bool,
     pub(crate) skew: u64,
+    /// Claims without which a bearer token is refused.
+    pub(crate) required: Lacking,
+    /// What was verified before.
+    pub(crate) known: Option<&'a VerifiedTokens>,
     pub(crate) now: UnixSeconds,
 }
 
@@ -29,42 +36,66 @@ pub(crate) struct Failure {
 }
 
 impl Verifier<'_> {
-    pub(crate) fn verify(&self, kind: CredentialKind, token: &Token<'_>) -> Result<(), Failure> {
-        match kind {
-            CredentialKind::InternalKey => self.internal_key(token),
-            CredentialKind::Bearer => self.bearer(token),
-            CredentialKind::ApiKey => self.api_key(token),
+    /// Verifies a credential with this text. Returns whether its signature was known to be good.
+    pub(crate) fn verify(
+        &self,
+        kind: CredentialKind,
+        text: &str,
+        token: &Token<'_>,
+    ) -> Result<bool, Failure> {
+        self.has_type(kind, token)?;
+        let known = self.known.filter(|_| self.signatures);
+        let fingerprint = known.map(|_| Fingerprint::of(kind, self.keys.revision(), text));
+        let is_known = known
+            .zip(fingerprint)
+            .is_some_and(|(known, fingerprint)| known.contains(&fingerprint, self.now));
+        if self.signatures && !is_known {
+            self.signature(kind, token)?;
         }
+        self.claims(kind, &token.claims)?;
+        if let (Some(known), Some(fingerprint), false) = (known, fingerprint, is_known) {
+            let exp = token.claims.exp.0.map(|exp| exp.0);
+            let until = exp.map_or(u64::MAX, |exp| exp.saturating_add(self.skew));
+            known.insert(fingerprint, until, self.now);
+        }
+        Ok(is_known)
     }
 
-    fn internal_key(&self, token: &Token<'_>) -> Result<(), Failure> {
-        if !is_internal(token) {
-            return Err(failure(Answer::NoCredential, Reason::WrongType));
-        }
-        let checked = self.own_signature(self.keys.internal_key(), token);
-        checked.map_err(|reason| failure(Answer::InvalidCredentials, reason))?;
-        self.in_time(token)
-    }
-
-    fn api_key(&self, token: &Token<'_>) -> Result<(), Failure> {
-        if is_internal(token) {
-            return Err(failure(Answer::InvalidCredentials, Reason::WrongType));
-        }
-        let checked = self.own_signature(self.keys.api_key(), token);
-        checked.map_err(|reason| failure(Answer::ApiKeyFailed, reason))?;
-        self.in_time(token)
-    }
-
-    fn bearer(&self, token: &Token<'_>) -> Result<(), Failure> {
-        if self.signatures {
-            self.issuer_signature(token)?;
-        }
+    /// Whether claims that were verified before are in their time, and enough for the rules of revocation.
+    pub(crate) fn claims(&self, kind: CredentialKind, claims: &Claims) -> Result<(), Failure> {
         // The original fails on a JWT without `exp`. Here it is refused: it would never expire, and come back to life
         // when its revocation is dropped.
-        if token.claims.exp.0.is_none() {
+        if kind == CredentialKind::Bearer && claims.exp.0.is_none() {
             return Err(failure(Answer::InvalidCredentials, Reason::Expired));
         }
-        self.in_time(token)
+        self.in_time(claims)?;
+        if kind == CredentialKind::Bearer && claims.lacking().any_of(self.required) {
+            return Err(failure(Answer::InvalidCredentials, Reason::MissingClaim));
+        }
+        Ok(())
+    }
+
+    fn has_type(&self, kind: CredentialKind, token: &Token<'_>) -> Result<(), Failure> {
+        match (kind, is_internal(token)) {
+            (CredentialKind::InternalKey, false) => {
+                Err(failure(Answer::NoCredential, Reason::WrongType))
+            }
+            (CredentialKind::ApiKey, true) => {
+                Err(failure(Answer::InvalidCredentials, Reason::WrongType))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn signature(&self, kind: CredentialKind, token: &Token<'_>) -> Result<(), Failure> {
+        let (key, answer) = match kind {
+            CredentialKind::Bearer => return self.issuer_signature(token),
+            CredentialKind::InternalKey => (self.keys.internal_key(), Answer::InvalidCredentials),
+            CredentialKind::ApiKey => (self.keys.api_key(), Answer::ApiKeyFailed),
+        };
+        // Keys of API Manager itself: neither issuer nor `kid` is looked at.
+        let checked = key.map_or(Err(Reason::UnknownKey), |key| check(key, token));
+        checked.map_err(|reason| failure(answer, reason))
     }
 
     fn issuer_signature(&self, token: &Token<'_>) -> Result<(), Failure> {
@@ -86,32 +117,23 @@ impl Verifier<'_> {
                 _ => Answer::InvalidCredentials,
             };
             failure(answer, reason)
-        })
-    }
-
-    /// Keys of API Manager itself: neither issuer nor `kid` is looked at.
-    fn own_signature(
-        &self,
-        key: Option<&VerificationKey>,
-        token: &Token<'_>,
-    ) -> Result<(), Reason> {
-        match (self.signatures, key) {
-            (false, _) => Ok(()),
-            (true, Some(key)) => check(key, token),
-            (true, None) => Err(Reason::UnknownKey),
+        })?;
+        match issuer.accepts(&token.claims.aud.0) {
+            true => Ok(()),
+            false => Err(failure(Answer::InvalidCredentials, Reason::Audience)),
         }
     }
 
     /// `exp` and `nbf`, both with the skew. The original does not read `nbf`; a token that is not valid yet is refused
     /// here as one that is not valid any more.
-    fn in_time(&self, token: &Token<'_>) -> Result<(), Failure> {
+    fn in_time(&self, claims: &Claims) -> Result<(), Failure> {
         let UnixSeconds(now) = self.now;
         let expired = |exp: UnixSeconds| exp.0.saturating_add(self.skew) <= now;
         let early = |nbf: UnixSeconds| nbf.0 > now.saturating_add(self.skew);
-        if token.claims.exp.0.is_some_and(expired) {
+        if claims.exp.0.is_some_and(expired) {
             return Err(failure(Answer::InvalidCredentials, Reason::Expired));
         }
-        if token.claims.nbf.0.is_some_and(early) {
+        if claims.nbf.0.is_some_and(early) {
             return Err(failure(Answer::InvalidCredentials, Reason::NotYetValid));
         }
         Ok(())

@@ -51,6 +51,6 @@ fn warn_of_what_opens_or_closes_everything(config: &Config) {
         (VerificationMode::TimeOnly, _) => warn!(
             "Signatures are not verified here (verification = \"timeOnly\"): the gateway must do it before it asks"
         ),
-        (VerificationMode::Full, false) => {}
+        (VerificationMode::Full, false) | (VerificationMode::JwtAuthn, _) => {}
     }
 }

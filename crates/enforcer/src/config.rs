@@ -14,11 +14,16 @@ mod checks;
 mod schema;
 mod security;
 mod server;
+mod state;
 mod xds;
 
+pub(crate) use checks::is_header_name;
 pub use schema::SCHEMA;
-pub use security::{ApiKey, AuthHeader, Role, Security, TokenService, VerificationMode};
-pub use server::{AuthService, Keystore, RestServer, Truststore};
+pub use security::{
+    ApiKey, AuthHeader, Cache, Claim, JwtAuthn, Role, Security, TokenService, VerificationMode,
+};
+pub use server::{AuthService, Keystore, Management, RestServer, Truststore};
+pub use state::{StaleStatus, Staleness, State};
 pub use xds::Xds;
 
 /// Where the configuration is looked for.
@@ -42,10 +47,18 @@ pub struct Config {
 pub struct Enforcer {
     /// Credentials and keys.
     pub security: Security,
+    /// Tokens whose signature was verified before.
+    pub cache: Cache,
+    /// What survives the process.
+    pub state: State,
+    /// When the set is too old, and what then.
+    pub staleness: Staleness,
     /// The ext_authz server.
     pub auth_service: AuthService,
     /// The admin server.
     pub rest_server: RestServer,
+    /// Who may see the revoked tokens on it.
+    pub management: Management,
     /// Who this process is.
     pub keystore: Keystore,
     /// Whom this process believes.

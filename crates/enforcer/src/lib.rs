@@ -8,13 +8,22 @@
 //! The subscription is the only writer of the set; a check reads one version of it and one of the keys, decides, and holds
 //! nothing. Until the set is complete every check is answered with 503.
 
+pub mod admin;
+pub mod age;
 pub mod app;
+pub mod certificates;
 pub mod check;
 mod cli;
+pub mod clock;
 pub mod config;
+pub mod embed;
+pub mod engine;
+pub mod journal;
 pub mod keys;
 pub mod metrics;
+mod parts;
 pub mod readiness;
+pub mod staleness;
 pub mod subscription;
 
 #[cfg(test)]

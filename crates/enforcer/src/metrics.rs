@@ -1,12 +1,13 @@
 //! What the enforcer counts.
 
-use std::{fmt, sync::atomic::AtomicU64};
+use std::{fmt, sync::atomic::AtomicU64, time::Duration};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
+use rescind_authz::Lacking;
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -21,6 +22,8 @@ pub enum Outcome {
     Missing,
     /// The set is not complete yet.
     NotReady,
+    /// The set is too old, and the policy refuses.
+    Stale,
     /// The check lacks what a decision needs.
     BadCheck,
 }
@@ -33,6 +36,7 @@ impl EncodeLabelValue for Outcome {
             Self::Invalid => "invalid",
             Self::Missing => "missing",
             Self::NotReady => "not_ready",
+            Self::Stale => "stale",
             Self::BadCheck => "bad_check",
         };
         EncodeLabelValue::encode(&name, encoder)
@@ -42,6 +46,11 @@ impl EncodeLabelValue for Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Labels {
     outcome: Outcome,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ClaimLabels {
+    claim: &'static str,
 }
 
 /// All metrics of the enforcer, below `rescind_enforcer_`. A clone is the same metrics.
@@ -63,6 +72,29 @@ pub struct Metrics {
     pub(crate) keys_loaded: Gauge<u64, AtomicU64>,
     /// Attempts to load keys that failed.
     pub(crate) key_failures: Counter,
+    /// 1 while the set is not the adapter's, and has not been for a while.
+    pub(crate) set_diverged: Gauge,
+    /// Entries that the present adapter's ledger does not have.
+    pub(crate) surplus_entries: Gauge,
+    /// Walks over everything that were asked for.
+    pub(crate) walks: Counter,
+    link_age: Gauge<f64, AtomicU64>,
+    source_age: Gauge<f64, AtomicU64>,
+    /// 1 while the set is stale and the policy decides.
+    pub(crate) set_stale: Gauge,
+    /// Requests that the policy let through on a stale set.
+    pub(crate) stale_passed: Counter,
+    lacking: Family<ClaimLabels, Counter>,
+    /// Credentials whose signature had been verified before.
+    pub(crate) known_tokens: Counter,
+    /// Bytes of the own log; 0 while there is none.
+    pub(crate) journal_bytes: Gauge<u64, AtomicU64>,
+    /// Attempts to write the own log or its image that failed.
+    pub(crate) journal_failures: Counter,
+    /// Images written.
+    pub(crate) images_written: Counter,
+    /// Days until the own certificate expires.
+    pub(crate) certificate_days_left: Gauge,
 }
 
 impl Metrics {
@@ -81,7 +113,21 @@ impl Metrics {
             adapter_connected: Gauge::default(),
             keys_loaded: Gauge::default(),
             key_failures: Counter::default(),
+            set_diverged: Gauge::default(),
+            surplus_entries: Gauge::default(),
+            walks: Counter::default(),
+            link_age: Gauge::default(),
+            source_age: Gauge::default(),
+            set_stale: Gauge::default(),
+            stale_passed: Counter::default(),
+            lacking: Family::default(),
+            known_tokens: Counter::default(),
+            journal_bytes: Gauge::default(),
+            journal_failures: Counter::default(),
+            images_written: Counter::default(),
+            certificate_days_left: Gauge::default(),
         };
+        metrics.show_ages(None, None);
         let registry = registry.sub_registry_with_prefix("enforcer");
         registry.register("checks", "Checks answered", metrics.checks.clone());
         registry.register_with_unit(
@@ -126,13 +172,111 @@ impl Metrics {
             "Failed attempts to load keys",
             metrics.key_failures.clone(),
         );
+        metrics.register_age(registry);
+        metrics.register_proof(registry);
+        metrics.register_tokens(registry);
+        metrics.register_journal(registry);
         metrics
+    }
+
+    fn register_proof(&self, registry: &mut Registry) {
+        registry.register(
+            "set_diverged",
+            "1 while the revoked set is not the one that the adapter holds",
+            self.set_diverged.clone(),
+        );
+        registry.register(
+            "surplus_entries",
+            "Entries that are enforced although the present adapter's ledger does not have them",
+            self.surplus_entries.clone(),
+        );
+        registry.register(
+            "walks",
+            "Times that everything was asked for again because the set had diverged",
+            self.walks.clone(),
+        );
+    }
+
+    fn register_age(&self, registry: &mut Registry) {
+        registry.register_with_unit(
+            "link_age",
+            "Time since the adapter was known to stand where the set stands; NaN before the first time",
+            Unit::Seconds,
+            self.link_age.clone(),
+        );
+        registry.register_with_unit(
+            "source_age",
+            "Time since the adapter's own source was good; NaN where it is not known",
+            Unit::Seconds,
+            self.source_age.clone(),
+        );
+        registry.register(
+            "set_stale",
+            "1 while the revoked set is stale and the policy decides",
+            self.set_stale.clone(),
+        );
+        registry.register(
+            "stale_passed",
+            "Requests that the policy let through on a stale set",
+            self.stale_passed.clone(),
+        );
+    }
+
+    fn register_tokens(&self, registry: &mut Registry) {
+        registry.register(
+            "tokens_without_claim",
+            "Accepted bearer tokens without a claim by which they could be revoked",
+            self.lacking.clone(),
+        );
+        registry.register(
+            "known_tokens",
+            "Accepted credentials whose signature had been verified before",
+            self.known_tokens.clone(),
+        );
+    }
+
+    fn register_journal(&self, registry: &mut Registry) {
+        registry.register(
+            "certificate_days_left",
+            "Days until the enforcer's own certificate expires",
+            self.certificate_days_left.clone(),
+        );
+        registry.register_with_unit(
+            "own_log",
+            "Length of the enforcer's own log; 0 while there is none",
+            Unit::Bytes,
+            self.journal_bytes.clone(),
+        );
+        registry.register(
+            "own_log_failures",
+            "Failed attempts to write the enforcer's own log or its image",
+            self.journal_failures.clone(),
+        );
+        registry.register(
+            "images_written",
+            "Images of the revoked set written",
+            self.images_written.clone(),
+        );
+    }
+
+    /// Shows the two ages.
+    pub(crate) fn show_ages(&self, link: Option<Duration>, source: Option<Duration>) {
+        let seconds = |age: Option<Duration>| age.map_or(f64::NAN, |age| age.as_secs_f64());
+        self.link_age.set(seconds(link));
+        self.source_age.set(seconds(source));
     }
 
     /// Counts a check.
     pub(crate) fn checked(&self, outcome: Outcome, seconds: f64) {
         self.checks.get_or_create(&Labels { outcome }).inc();
         self.check_seconds.observe(seconds);
+    }
+
+    /// Counts the claims that an accepted token lacks.
+    pub(crate) fn lacking(&self, lacking: Lacking) {
+        for claim in lacking.names() {
+            self.lacking.get_or_create(&ClaimLabels { claim }).inc();
+        }
     }
 
     /// How many checks ended so.

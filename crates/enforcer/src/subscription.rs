@@ -1,15 +1,31 @@
 //! What comes from the adapter, taken into the revoked set: decoded and validated whole, then applied in one step.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use rescind_revocation::{Entry, RevokedSet};
+use rescind_revocation::{Digests, Entry, RevokedSet, UnixSeconds};
 use rescind_runtime::health::Health;
-use rescind_xds::client::{LinkState, Rejection, ServerHead, Sink, Update};
-use tracing::{debug, info};
+use rescind_xds::client::{
+    Answer, Checkpoint as Said, Content, LinkState, Packed, Rejection, ServerHead, Sink, Update,
+    Walk,
+};
+use rescind_xds::server::Proof;
+use tracing::{debug, info, warn};
 
-use crate::{metrics::Metrics, readiness::Readiness};
+use crate::{
+    age::Age,
+    clock::Clock,
+    journal::{Checkpoint, Durable, Undurable},
+    metrics::Metrics,
+    readiness::Readiness,
+};
 
 mod decode;
+mod proof;
+
+use proof::{Comparison, Marks, Verdict};
+
+/// The ledger whose cursor a version is, over `StreamTokens`: its server knows its own cursors from others.
+const OLD: &str = "";
 
 /// The degraded state while no adapter is connected.
 const LINK: &str = "adapter";
@@ -17,44 +33,172 @@ const LINK: &str = "adapter";
 /// The degraded state while the adapter does not say whether its set is whole.
 const UNPROVEN: &str = "unproven adapter";
 
+/// The degraded state while this set is not the adapter's.
+const DIVERGED: &str = "digest";
+
+/// A server that never speaks when idle has nothing more to say, where it was quiet for so long.
+const QUIET: Duration = Duration::from_secs(15);
+
+/// No token is dropped before it has been expired for so long by our own clock, whatever the adapter says.
+const KEPT: u64 = 3600;
+
 /// The only writer of the revoked set.
 #[derive(Debug)]
 pub struct Subscription {
     set: Arc<RevokedSet>,
-    version: String,
+    /// Written before anything is applied; holds the versions.
+    durable: Durable,
+    comparison: Comparison,
+    allow_unproven: bool,
+    /// The server of this stream has shown that it is `rescind.v1`.
+    speaks: bool,
+    /// It has answered, and has not shown that.
+    old: bool,
+    age: Age,
+    clock: Arc<dyn Clock>,
     readiness: Readiness,
     health: Health,
     metrics: Metrics,
 }
 
+/// What the subscription tells, beside the set.
+#[derive(Debug, Clone)]
+pub struct Signals {
+    /// How old the set is.
+    pub age: Age,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Whether the set is whole.
+    pub readiness: Readiness,
+    /// What is wrong.
+    pub health: Health,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+/// What an update says, beside its entries.
+#[derive(Debug, Clone, Copy)]
+struct Told {
+    /// What is held by it is all there is at the adapter.
+    current: bool,
+    /// And that may be called whole.
+    whole: bool,
+}
+
 impl Subscription {
-    /// Takes updates into `set`, which is empty, and says by `readiness` when it is whole.
-    pub fn new(
-        set: Arc<RevokedSet>,
-        readiness: Readiness,
-        health: Health,
-        metrics: Metrics,
-    ) -> Self {
-        Self {
-            set,
-            version: String::new(),
+    /// Takes updates into `set`, which holds what `durable` has restored, and says when it is whole and how old.
+    pub fn new(set: Arc<RevokedSet>, durable: Durable, signals: Signals) -> Self {
+        let Signals {
+            age,
+            clock,
             readiness,
             health,
             metrics,
+        } = signals;
+        let subscription = Self {
+            set,
+            durable,
+            comparison: Comparison::default(),
+            allow_unproven: false,
+            speaks: false,
+            old: false,
+            age,
+            clock,
+            readiness,
+            health,
+            metrics,
+        };
+        subscription.restored();
+        subscription
+    }
+
+    /// Goes on with the marks that an earlier process left beside the set.
+    #[must_use]
+    pub fn with_marks(self, marks: &[u8]) -> Self {
+        Self {
+            comparison: Comparison::new(Marks::decode(marks)),
+            ..self
         }
     }
 
-    fn publish(&mut self, entries: &[Entry], version: String) {
-        let applied = self.set.apply(entries, &version);
-        let sequence = sequence(&version);
-        self.metrics.applied_entries.inc_by(entries.len() as u64);
+    /// Whether an adapter that cannot say whether its set is whole is believed to be so.
+    #[must_use]
+    pub fn allowing_unproven(self, allow_unproven: bool) -> Self {
+        Self {
+            allow_unproven,
+            ..self
+        }
+    }
+
+    /// What an earlier process of this boot left is as good as it was then, and as old as it is.
+    fn restored(&self) {
+        let state = self.durable.state();
+        if let Some(checkpoint) = state.checkpoint
+            && state.complete
+        {
+            self.age.restore(checkpoint.boot);
+        }
+        if state.complete {
+            self.readiness.complete();
+        }
+        let (total, version) = self.set.read(|view| (view.len(), view.version().clone()));
+        self.show(total, sequence(&version));
+    }
+
+    /// Writes an update to the own log, before it is applied.
+    fn record(&mut self, entries: &[Entry], update: &Update, told: Told) -> Result<(), Undurable> {
+        let checkpoint = Checkpoint {
+            wall: self.clock.wall(),
+            boot: self.clock.boot_millis(),
+        };
+        let ledger = update.ledger.as_deref().unwrap_or(OLD);
+        self.durable.commit(entries, None, |state| {
+            // A heartbeat is of no ledger.
+            if update.ledger.is_some() || matches!(update.content, Content::Resources(_)) {
+                state.set_cursor(ledger, &update.version);
+            }
+            state.complete |= told.whole;
+            if told.current {
+                state.checkpoint = Some(checkpoint);
+            }
+        })
+    }
+
+    fn show(&self, total: usize, sequence: &str) {
         self.metrics
             .set_entries
-            .set(i64::try_from(applied.total).unwrap_or(i64::MAX));
+            .set(i64::try_from(total).unwrap_or(i64::MAX));
         self.metrics.set_version.set(sequence.parse().unwrap_or(0));
+    }
+
+    /// Applies the entries of an update, and says so.
+    fn publish(&mut self, entries: &[Entry], update: &Update, news: bool) {
+        let version = &update.version;
+        let batch = self.comparison.named(entries);
+        let comparison = &mut self.comparison;
+        let applied = self
+            .set
+            .apply_observed(entries.iter().copied(), version, |change| {
+                comparison.changed(&batch, &change);
+            });
+        let mut marked = self.comparison.applied(&batch);
+        if let Content::Packed(Packed {
+            walk: Walk::Part { ends: true, .. },
+            ..
+        }) = update.content
+        {
+            let horizon = self.durable.state().horizon;
+            marked |= self.comparison.walk_ends(&self.set, horizon);
+        }
+        if marked {
+            self.keep_marks();
+        }
+        let sequence = sequence(version);
+        self.metrics.applied_entries.inc_by(entries.len() as u64);
+        self.show(applied.total, sequence);
         let (count, total) = (entries.len(), applied.total);
         // Two blanks: Choreo Connect's line, which operators search for.
-        if count > 0 || version != self.version {
+        if news {
             info!(
                 count,
                 total, "Revoked  token event received with version : {sequence}"
@@ -65,20 +209,32 @@ impl Subscription {
                 "Revoked  token event received with version : {sequence}"
             );
         }
-        self.version = version;
+    }
+
+    fn keep_marks(&mut self) {
+        let surplus = self.comparison.surplus();
+        self.metrics
+            .surplus_entries
+            .set(i64::try_from(surplus).unwrap_or(i64::MAX));
+        let marks = self.comparison.marks().encode();
+        // Without a log they are found again by a walk; with one that is stuck, the next update says so.
+        let _ = self.durable.commit(&[], Some(&marks), |_| {});
     }
 
     /// The set is whole once it holds the head of an adapter that calls its own whole.
-    fn judge(&self, head: Option<&ServerHead>) {
-        let Some(head) = head else {
-            if !self.readiness.is_complete() {
-                self.health
-                    .degrade(UNPROVEN, "it does not say whether its set is complete");
+    fn judge(&mut self, update: &Update, told: Told) {
+        if self.speaks {
+            self.health.recover(UNPROVEN);
+            if told.whole {
+                self.ready();
             }
-            return;
-        };
-        self.health.recover(UNPROVEN);
-        if head.complete && head.version == self.version && self.readiness.complete() {
+        } else if matches!(update.content, Content::Resources(_)) {
+            self.unproven();
+        }
+    }
+
+    fn ready(&self) {
+        if self.readiness.complete() {
             let total = self.set.read(rescind_revocation::View::len);
             info!(
                 total,
@@ -86,33 +242,196 @@ impl Subscription {
             );
         }
     }
+
+    /// The adapter has said all it will, or all it has, and cannot say whether that is everything.
+    fn unproven(&mut self) {
+        self.old = true;
+        self.health.degrade(
+            UNPROVEN,
+            match self.allow_unproven {
+                true => "it does not say whether its set is complete; believed, since xds.allowUnproven is true",
+                false => "it does not say whether its set is complete",
+            },
+        );
+        if !self.allow_unproven {
+            return;
+        }
+        self.age.current();
+        if !self.durable.state().complete {
+            // What cannot be written is said by the log itself.
+            let _ = self
+                .durable
+                .commit(&[], None, |state| state.complete = true);
+        }
+        self.ready();
+    }
+
+    /// Compares with what the adapter says of its set, and drops what it has dropped.
+    fn compare(&mut self, said: &Said) -> Answer {
+        let now = self.clock.boot_millis();
+        let verdict = self.comparison.compare(said, &self.set, now);
+        self.sweep(UnixSeconds(said.horizon));
+        match verdict {
+            Verdict::Walking => Answer::default(),
+            Verdict::Proven => {
+                self.metrics.set_diverged.set(0);
+                self.health.recover(DIVERGED);
+                Answer {
+                    proof: Some(Proof::Proven),
+                    walk: false,
+                }
+            }
+            Verdict::Diverged { stands, walk } => {
+                if stands {
+                    self.metrics.set_diverged.set(1);
+                    self.health
+                        .degrade(DIVERGED, "this set is not the one that the adapter holds");
+                }
+                if walk {
+                    self.metrics.walks.inc();
+                    let (digest, count) = self.comparison.shown(said.horizon);
+                    warn!(
+                        held = count,
+                        adapter = said.count,
+                        %digest,
+                        "The set differs from the adapter's: everything is asked for again"
+                    );
+                }
+                Answer {
+                    proof: Some(Proof::Diverged),
+                    walk,
+                }
+            }
+        }
+    }
+
+    /// Drops what the adapter has dropped, and never sooner than our own clock allows.
+    fn sweep(&mut self, horizon: UnixSeconds) {
+        let own = self.clock.wall().second().0.saturating_sub(KEPT);
+        let horizon = horizon.min(Digests::boundary(UnixSeconds(own)));
+        if horizon <= self.durable.state().horizon {
+            return;
+        }
+        let swept = self.set.sweep(horizon);
+        let _ = self
+            .durable
+            .commit(&[], None, |state| state.horizon = horizon);
+        if self.comparison.swept(horizon) {
+            self.keep_marks();
+        }
+        let (total, version) = self.set.read(|view| (view.len(), view.version().clone()));
+        self.show(total, sequence(&version));
+        debug!(swept, %horizon, "Expired tokens dropped");
+    }
+
+    /// A part of a walk says where the walk begins, and every update of which ledger it is.
+    fn enter(&mut self, update: &Update) {
+        if let Some(ledger) = &update.ledger
+            && self.comparison.enter(ledger)
+        {
+            self.keep_marks();
+        }
+        if let Content::Packed(Packed {
+            walk: Walk::Part { begins: true, .. },
+            ..
+        }) = update.content
+        {
+            let held = self.set.read(rescind_revocation::View::len);
+            // Where nothing is held, everything that will be was named.
+            if held > 0 {
+                self.comparison.walk_begins(held);
+            }
+        }
+    }
+}
+
+/// What an update says of the whole.
+fn told(update: &Update) -> Told {
+    if let Some(said) = &update.checkpoint {
+        return Told {
+            current: true,
+            whole: said.complete,
+        };
+    }
+    let resources = matches!(update.content, Content::Resources(_));
+    let head = update.head.as_ref().filter(|_| resources);
+    let current = head.is_some_and(|head: &ServerHead| head.version == update.version);
+    Told {
+        current,
+        whole: current && head.is_some_and(|head| head.complete),
+    }
 }
 
 impl Sink for Subscription {
+    /// Only what came over `StreamTokens`, or was never told of which ledger it is.
     fn version(&self) -> String {
-        self.version.clone()
+        self.durable.state().cursor(OLD).to_owned()
     }
 
-    fn apply(&mut self, update: Update) -> Result<(), Rejection> {
-        let entries = decode::entries(&update.resources).map_err(|error| {
+    fn versions(&self) -> Vec<(String, String)> {
+        let cursors = self.durable.state().cursors();
+        let known = cursors.filter(|(ledger, _)| *ledger != OLD);
+        known
+            .map(|(ledger, cursor)| (ledger.to_owned(), cursor.to_owned()))
+            .collect()
+    }
+
+    fn apply(&mut self, update: Update) -> Result<Answer, Rejection> {
+        let entries = decode::entries(&update.content).map_err(|error| {
             self.metrics.rejected_updates.inc();
             Rejection(error.to_string())
         })?;
-        self.publish(&entries, update.version);
-        self.judge(update.head.as_ref());
-        Ok(())
+        self.speaks |= update.head.is_some() || update.checkpoint.is_some();
+        let ledger = update.ledger.as_deref().unwrap_or(OLD);
+        let told = told(&update);
+        let nothing = matches!(update.content, Content::Nothing);
+        let news = !entries.is_empty()
+            || !nothing && self.durable.state().cursor(ledger) != update.version;
+        self.enter(&update);
+        let recorded = self.record(&entries, &update, told);
+        if !nothing {
+            self.publish(&entries, &update, news);
+        }
+        self.durable.tend(&self.set);
+        if self.speaks {
+            self.age.heard();
+        }
+        match &update.checkpoint {
+            Some(said) => {
+                let source_age = said.source_age_ms.map(Duration::from_millis);
+                self.age.checkpoint(said.as_of_ms, source_age);
+            }
+            None if told.current => self.age.current(),
+            None => {}
+        }
+        self.judge(&update, told);
+        let answer = update.checkpoint.as_ref().map(|said| self.compare(said));
+        // What is applied but not durable is not ACKed; over this stream the only other answer is a NACK.
+        recorded.map_err(|undurable| Rejection(undurable.to_string()))?;
+        Ok(answer.unwrap_or_default())
     }
 
     fn link(&mut self, state: LinkState) {
         match state {
+            LinkState::Opening { address } => {
+                debug!(address, "Opening a stream");
+                (self.speaks, self.old) = (false, false);
+                self.age.stream_opens();
+            }
             LinkState::Connected { address } => {
                 debug!(address, "Connected");
                 self.metrics.adapter_connected.set(1);
                 self.health.recover(LINK);
             }
+            LinkState::Alive { quiet } => {
+                if quiet >= QUIET || self.old {
+                    self.unproven();
+                }
+            }
             LinkState::Disconnected { reason } => {
                 self.metrics.adapter_connected.set(0);
                 debug!(reason, "Disconnected");
+                self.comparison.lost();
                 // The link's own log says why, address by address.
                 self.health.degrade(LINK, "no stream to an adapter is open");
             }

@@ -6,11 +6,7 @@ use CredentialKind::{ApiKey, Bearer, InternalKey};
 type Seen = (CredentialKind, String, bool);
 
 fn seen(headers: &[(&str, &str)], path: &str) -> Result<Vec<Seen>, TooMany> {
-    let request = Request {
-        method: "GET",
-        path,
-        headers,
-    };
+    let request = Request::new("GET", path, headers);
     let found = find(&request, &CredentialNames::default())?;
     Ok(found
         .into_iter()
@@ -166,11 +162,7 @@ fn the_number_of_credentials_is_bounded() {
 fn a_name_that_is_empty_is_looked_for_nowhere() {
     let names = CredentialNames::new("authorization", "", "", "");
     let headers = [("", "a.b.c")];
-    let request = Request {
-        method: "GET",
-        path: "/?=a.b.c",
-        headers: &headers[..],
-    };
+    let request = Request::new("GET", "/?=a.b.c", &headers[..]);
     assert_eq!(find(&request, &names).map(|found| found.len()), Ok(0));
 }
 

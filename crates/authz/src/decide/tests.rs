@@ -6,17 +6,21 @@ use rescind_revocation::{Entry, Expiry};
 
 use super::*;
 use crate::{
-    IssuerKeys, Jwks, VerificationKey,
+    ClaimValue, IssuerKeys, Jwks, VerificationKey,
     testing::{ISSUER_A, ISSUER_B, OWN, jwks},
 };
 use CredentialKind::{ApiKey, Bearer, InternalKey};
 
 mod forged;
+mod gateway;
 mod keys;
+mod known;
 mod passing;
 mod revoked;
+mod routes;
 mod several;
 mod tokens;
+mod twins;
 
 pub(super) const NOW: u64 = 1_700_000_000;
 pub(super) const ISSUER: &str = "https://localhost:9443/oauth2/token";
@@ -37,6 +41,10 @@ static KEYS: LazyLock<KeySet> = LazyLock::new(|| {
     keys.insert_issuer(
         "certificate",
         IssuerKeys::default().with_certificate(pem(&ISSUER_A)),
+    );
+    keys.insert_issuer(
+        "for-pets",
+        set(&ISSUER_A, "a").with_audience(["pets".into(), "dogs".into()]),
     );
     keys.insert_issuer("not-loaded", IssuerKeys::from_jwks(Jwks::default()));
     keys.set_internal_key(pem(&OWN));
@@ -79,6 +87,11 @@ pub(super) struct Row {
     names: CredentialNames,
     verification: Verification,
     outbound_bearer: bool,
+    skew: Option<u64>,
+    required: Lacking,
+    missing_allowed: bool,
+    route: Option<CredentialNames>,
+    verified: Vec<VerifiedClaims>,
     revoked: Vec<Entry>,
     now: u64,
 }
@@ -91,6 +104,11 @@ pub(super) fn row(name: &'static str) -> Row {
         names: CredentialNames::default(),
         verification: Verification::Full,
         outbound_bearer: false,
+        skew: None,
+        required: Lacking::NOTHING,
+        missing_allowed: false,
+        route: None,
+        verified: Vec::new(),
         revoked: Vec::new(),
         now: NOW,
     }
@@ -134,6 +152,37 @@ impl Row {
         self
     }
 
+    pub(super) fn skew(mut self, seconds: u64) -> Self {
+        self.skew = Some(seconds);
+        self
+    }
+
+    pub(super) fn required(mut self, claims: Lacking) -> Self {
+        self.required = claims;
+        self
+    }
+
+    pub(super) fn missing_allowed(mut self) -> Self {
+        self.missing_allowed = true;
+        self
+    }
+
+    /// The route has names of its own.
+    pub(super) fn route(mut self, names: CredentialNames) -> Self {
+        self.route = Some(names);
+        self
+    }
+
+    /// The gateway has verified a token with these claims.
+    pub(super) fn verified(mut self, claims: &[(&str, ClaimValue<'_>)]) -> Self {
+        let mut verified = VerifiedClaims::default();
+        for (name, value) in claims {
+            verified.set(name, *value);
+        }
+        self.verified.push(verified);
+        self
+    }
+
     pub(super) fn now(mut self, now: u64) -> Self {
         self.now = now;
         self
@@ -167,7 +216,34 @@ impl Row {
         self.decide_with(&KEYS)
     }
 
+    /// Decides, and again with signatures known from earlier rows and from this one: that must change nothing.
     pub(super) fn decide_with(&self, keys: &KeySet) -> Decision {
+        static KNOWN: LazyLock<Arc<VerifiedTokens>> =
+            LazyLock::new(|| Arc::new(VerifiedTokens::new(64)));
+        let policy = self.policy();
+        let decision = self.decide_by(&policy, keys);
+        let knowing = policy.with_known(Arc::clone(&KNOWN));
+        for _ in 0..2 {
+            let mut again = self.decide_by(&knowing, keys);
+            if let Decision::Allow(permit) = &mut again {
+                permit.known = false;
+            }
+            assert_eq!(again, decision, "{}", self.name);
+        }
+        decision
+    }
+
+    pub(super) fn policy(&self) -> Policy {
+        let policy = Policy::new(self.names.clone(), self.verification, self.outbound_bearer)
+            .with_required(self.required)
+            .with_missing_allowed(self.missing_allowed);
+        match self.skew {
+            Some(skew) => policy.with_skew(skew),
+            None => policy,
+        }
+    }
+
+    pub(super) fn decide_by(&self, policy: &Policy, keys: &KeySet) -> Decision {
         let set = RevokedSet::new();
         set.apply(&self.revoked, "7-0a0b0c0d");
         let headers: Vec<_> = self
@@ -176,16 +252,11 @@ impl Row {
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
         let request = Request {
-            method: "GET",
-            path: &self.path,
-            headers: &headers[..],
+            names: self.route.as_ref(),
+            verified: &self.verified,
+            ..Request::new("GET", &self.path, &headers[..])
         };
-        Policy::new(self.names.clone(), self.verification, self.outbound_bearer).decide(
-            &request,
-            keys,
-            &set,
-            UnixSeconds(self.now),
-        )
+        policy.decide(&request, keys, &set, UnixSeconds(self.now))
     }
 
     #[track_caller]
@@ -205,7 +276,8 @@ impl Row {
     }
 
     #[track_caller]
-    pub(super) fn allowed(self, credential: CredentialKind) -> Permit {
+    pub(super) fn allowed(self, credential: impl Into<Option<CredentialKind>>) -> Permit {
+        let credential = credential.into();
         match self.decide() {
             Decision::Allow(permit) if permit.credential == credential => {
                 assert_eq!(&*permit.version, "7-0a0b0c0d", "{}", self.name);

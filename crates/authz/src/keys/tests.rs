@@ -5,6 +5,8 @@ use crate::{
     testing::{ISSUER_A, ISSUER_B, OWN, eddsa, es256, jwks},
 };
 
+mod vectors;
+
 fn algorithms(key: &VerificationKey) -> Vec<Algorithm> {
     key.algorithms().collect()
 }

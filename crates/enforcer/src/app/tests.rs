@@ -9,7 +9,7 @@ use crate::testing::{Certificates, bearer, check, metadata, seen};
 
 mod fixture;
 
-use fixture::{Revocations, adapter, eventually, free_port, start, until};
+use fixture::{Revocations, adapter, configured, eventually, free_port, start, until};
 
 #[tokio::test]
 async fn what_the_adapter_sends_is_refused_on_the_same_connection() {
@@ -188,6 +188,7 @@ async fn a_taken_port_is_an_error_that_names_it() {
     config.enforcer.keystore.cert_path = running.certificates.folder().join("enforcer.pem");
     config.enforcer.keystore.key_path = running.certificates.folder().join("enforcer.key");
     config.enforcer.truststore.location = running.certificates.ca();
+    config.enforcer.state.directory = "".into();
     config.enforcer.auth_service.host = "127.0.0.1".to_owned();
     config.enforcer.auth_service.port = Port::new(running.checks.port()).unwrap();
     let error = App::build(&config).await.unwrap_err();
@@ -200,4 +201,38 @@ async fn a_taken_port_is_an_error_that_names_it() {
     assert_eq!(rescind_runtime::exit::code_for(&error), 2);
     assert!(format!("{error:#}").contains("/nowhere.key"), "{error:#}");
     running.stop().await;
+}
+
+#[tokio::test]
+async fn embedded_in_a_proxy_it_subscribes_and_refuses_all_the_same() {
+    use crate::embed::{Route, subscribe};
+    use rescind_authz::{Decision, Reason};
+
+    let port = free_port().get();
+    let (certificates, signer, config) = configured(port);
+    let (enforcer, background) = subscribe(&config).unwrap();
+    let cancel = tokio_util::sync::CancellationToken::new();
+    let background = tokio::spawn(background.run(cancel.clone()));
+    let source = Revocations::new();
+    source.revoke("revoked");
+    source.complete();
+    let _adapter = adapter(&certificates, port, source.clone()).await;
+
+    let check = |jti: &str| {
+        let token = signer.token(&format!(r#""jti":"{jti}","iat":1"#));
+        let request =
+            http::Request::get("/pets").header("authorization", format!("Bearer {token}"));
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        match enforcer.check(&parts, &Route::default()).decision {
+            Decision::Allow(_) => None,
+            Decision::Deny(denial) => Some(denial.reason),
+        }
+    };
+    assert_eq!(check("revoked"), Some(Reason::NotReady));
+    eventually(async || enforcer.health().is_ready() && check("good").is_none()).await;
+    assert_eq!(check("revoked"), Some(Reason::TokenRevoked));
+    source.revoke("good");
+    eventually(async || check("good") == Some(Reason::TokenRevoked)).await;
+    cancel.cancel();
+    background.await.unwrap();
 }

@@ -1,6 +1,8 @@
 //! A decision in the words of ext_authz.
 
-use rescind_authz::{Denial, Permit};
+use std::time::Duration;
+
+use rescind_authz::{Decision, Denial, Permit};
 use rescind_proto::{
     envoy::{
         config::core::v3::{
@@ -19,12 +21,37 @@ use rescind_proto::{
 };
 
 use super::request::{correlation_id, path_without_query};
+use crate::engine::Verdict;
 
 /// Choreo Connect's router turns a refusal without this key into a 500 of its own.
 const REPLY: (&str, &str) = ("choreo-connect-enforcer-reply", "Ok");
 
-/// The request passes: without its credentials, and with the set's version for the access log.
-pub(super) fn allowed(http: Option<&HttpRequest>, permit: Permit) -> CheckResponse {
+/// What the decision is, with the set's version and age for the access log.
+pub(super) fn of(http: Option<&HttpRequest>, verdict: Verdict) -> CheckResponse {
+    let ages = ages(&verdict);
+    match verdict.decision {
+        Decision::Allow(permit) => allowed(http, permit, ages),
+        Decision::Deny(denial) => denied(http, &denial, ages),
+    }
+}
+
+/// Whole seconds; what is not known is left out.
+fn ages(verdict: &Verdict) -> Vec<(&'static str, String)> {
+    let seconds = |age: Duration| age.as_secs().to_string();
+    let link = verdict.link_age.map(|age| ("rescind_age", seconds(age)));
+    let source = verdict
+        .source_age
+        .map(|age| ("rescind_source_age", seconds(age)));
+    let stale = verdict.stale.then(|| ("rescind_stale", "true".to_owned()));
+    link.into_iter().chain(source).chain(stale).collect()
+}
+
+/// The request passes, without its credentials.
+fn allowed(
+    http: Option<&HttpRequest>,
+    permit: Permit,
+    ages: Vec<(&'static str, String)>,
+) -> CheckResponse {
     let path = permit.path.map(|path| header(":path", &path));
     let removed = permit.remove_headers.iter().map(|name| name.to_string());
     let response = OkHttpResponse {
@@ -36,7 +63,10 @@ pub(super) fn allowed(http: Option<&HttpRequest>, permit: Permit) -> CheckRespon
     if let Some(http) = http {
         metadata.push(("originalPath", path_without_query(http).to_owned()));
     }
-    metadata.push(("rescind_credential", permit.credential.as_str().to_owned()));
+    if let Some(credential) = permit.credential {
+        metadata.push(("rescind_credential", credential.as_str().to_owned()));
+    }
+    metadata.extend(ages);
     CheckResponse {
         status: Some(Status::default()),
         dynamic_metadata: Some(fields(metadata)),
@@ -45,7 +75,11 @@ pub(super) fn allowed(http: Option<&HttpRequest>, permit: Permit) -> CheckRespon
 }
 
 /// The request is refused.
-pub(super) fn denied(http: Option<&HttpRequest>, denial: &Denial) -> CheckResponse {
+fn denied(
+    http: Option<&HttpRequest>,
+    denial: &Denial,
+    ages: Vec<(&'static str, String)>,
+) -> CheckResponse {
     let answer = denial.answer;
     let headers = answer.headers().iter();
     let response = DeniedHttpResponse {
@@ -59,6 +93,7 @@ pub(super) fn denied(http: Option<&HttpRequest>, denial: &Denial) -> CheckRespon
     if let Some(credential) = denial.credential {
         metadata.push(("rescind_credential", credential.as_str().to_owned()));
     }
+    metadata.extend(ages);
     CheckResponse {
         status: Some(Status {
             code: answer.grpc_code(),

@@ -1,20 +1,35 @@
 use prometheus_client::registry::Registry;
-use rescind_authz::{CredentialNames, IssuerKeys, Jwks, KeySet, Verification};
+use rescind_authz::{Answer, CredentialNames, IssuerKeys, Jwks, KeySet, Policy, Verification};
 use rescind_proto::envoy::{
     config::core::v3::{HeaderMap, HeaderValue, header_value_option::HeaderAppendAction},
     service::auth::v3::{AttributeContext, attribute_context, check_response::HttpResponse},
 };
-use rescind_revocation::{Entry, Expiry, TokenId};
+use rescind_revocation::{Entry, Expiry, RevokedSet, TokenId};
 use rescind_runtime::Health;
 use tokio::sync::Notify;
 
 use super::*;
 use crate::testing::{ISSUER, Signer, bearer, check, jwks, metadata, of_http, seen};
+use crate::{
+    age::Age,
+    clock::ManualClock,
+    keys::Keys,
+    metrics::{Metrics, Outcome},
+    readiness::Readiness,
+    staleness::{Freshness, StaleSettings},
+};
+
+mod gateway;
+mod stale;
 
 const NOW: UnixSeconds = UnixSeconds(1_700_000_000);
 
 struct Fixture {
     checks: Checks,
+    metrics: Metrics,
+    readiness: Readiness,
+    age: Age,
+    clock: Arc<ManualClock>,
     signer: Signer,
     wanted: Arc<[Notify]>,
 }
@@ -22,11 +37,20 @@ struct Fixture {
 /// Ready checks with one issuer, and the set of an adapter at `7-0a0b0c0d` in which `revoked` is revoked.
 fn fixture() -> Fixture {
     let fixture = unready();
-    fixture.checks.readiness.complete();
+    fixture.readiness.complete();
+    fixture.age.current();
     fixture
 }
 
 fn unready() -> Fixture {
+    with_policy(Policy::new(
+        CredentialNames::default(),
+        Verification::Full,
+        false,
+    ))
+}
+
+fn with_policy(policy: Policy) -> Fixture {
     let signer = Signer::new("a");
     let jwks = Jwks::parse(jwks(&[&signer]).as_bytes()).unwrap();
     let mut keys = KeySet::default();
@@ -38,15 +62,24 @@ fn unready() -> Fixture {
     };
     set.apply(&[revoked], "7-0a0b0c0d");
     let (keys, wanted) = Keys::watched(keys);
-    let checks = Checks::new(
-        Policy::new(CredentialNames::default(), Verification::Full, false),
+    let clock = ManualClock::at(1_000_000, 1);
+    let age = Age::new(clock.clone());
+    let readiness = Readiness::new(&Health::new());
+    let metrics = Metrics::register(&mut Registry::default());
+    let settings = StaleSettings::default();
+    let engine = Engine::new(
+        policy,
         keys,
         Arc::new(set),
-        Readiness::new(&Health::new()),
-        Metrics::register(&mut Registry::default()),
+        Freshness::new(readiness.clone(), age.clone(), settings),
+        metrics.clone(),
     );
     Fixture {
-        checks,
+        checks: Checks::new(engine, &["jwt_payload".to_owned()]),
+        metrics,
+        readiness,
+        age,
+        clock,
         signer,
         wanted,
     }
@@ -95,6 +128,9 @@ fn a_good_request_passes_without_its_credentials() {
         ("rescind_version", Some("7-0a0b0c0d")),
         ("rescind_reason", Some("ok")),
         ("rescind_credential", Some("jwt")),
+        ("rescind_age", Some("0")),
+        ("rescind_source_age", None),
+        ("rescind_stale", None),
         ("token", None),
     ] {
         assert_eq!(metadata(&response, key), value, "{key}");
@@ -179,7 +215,8 @@ fn until_the_set_is_complete_every_check_is_answered_with_503() {
         );
         assert_eq!(metadata(&response, "rescind_reason"), Some("not_ready"));
     }
-    fixture.checks.readiness.complete();
+    fixture.readiness.complete();
+    fixture.age.current();
     assert_eq!(seen(&fixture.answer(&bearer(&fixture.good()))).0, 200);
 }
 
@@ -275,9 +312,9 @@ fn checks_are_counted_by_how_they_end() {
         Outcome::Missing,
         Outcome::BadCheck,
     ] {
-        assert_eq!(fixture.checks.metrics.checks(outcome), 1, "{outcome:?}");
+        assert_eq!(fixture.metrics.checks(outcome), 1, "{outcome:?}");
     }
-    assert_eq!(fixture.checks.metrics.checks(Outcome::NotReady), 0);
+    assert_eq!(fixture.metrics.checks(Outcome::NotReady), 0);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rescind_runtime::config::Problems;
 use rustls_pki_types::ServerName;
 
-use super::{Config, Role, Security, TokenService, Xds, xds};
+use super::{Config, Enforcer, Role, Security, TokenService, VerificationMode, Xds, xds};
 
 /// Adapters send up to 3.5 MiB; the original's own limit is the least that is sure to be enough.
 const LEAST_XDS_MESSAGE: usize = 4 * 1024 * 1024;
@@ -13,11 +13,75 @@ const LEAST_XDS_MESSAGE: usize = 4 * 1024 * 1024;
 /// A request with all that Envoy lets through (60 KiB of headers) must fit.
 const LEAST_CHECK: usize = 128 * 1024;
 
+/// Adapters speak each 5 s.
+const LEAST_BOUND: u64 = 20;
+
+/// A clock that is further off is wrong.
+const MOST_SKEW: u64 = 300;
+
+/// 48 bytes each: half a gigabyte.
+const MOST_KNOWN: usize = 10_000_000;
+
 pub(super) fn check(config: &Config, problems: &mut Problems) {
     listeners(config, problems);
     names(&config.enforcer.security, problems);
     token_services(&config.enforcer.security, problems);
     adapters(&config.xds, problems);
+    staleness(config, problems);
+}
+
+fn staleness(config: &Config, problems: &mut Problems) {
+    let Enforcer {
+        staleness,
+        security,
+        cache,
+        ..
+    } = &config.enforcer;
+    // Below it the warning would come between two words of a healthy adapter, each 5 s.
+    if staleness.bound < LEAST_BOUND {
+        problems.add(
+            "enforcer.staleness.bound",
+            format!(
+                "expected at least {LEAST_BOUND} seconds, found {}",
+                staleness.bound
+            ),
+        );
+    }
+    if (1..LEAST_BOUND).contains(&staleness.source_bound) {
+        problems.add(
+            "enforcer.staleness.sourceBound",
+            format!(
+                "expected 0 or at least {LEAST_BOUND} seconds, found {}",
+                staleness.source_bound
+            ),
+        );
+    }
+    if security.skew > MOST_SKEW {
+        problems.add(
+            "enforcer.security.skew",
+            format!(
+                "expected at most {MOST_SKEW} seconds, found {}",
+                security.skew
+            ),
+        );
+    }
+    if cache.enabled && !(1..=MOST_KNOWN).contains(&cache.maximum_size) {
+        problems.add(
+            "enforcer.cache.maximumSize",
+            format!(
+                "expected 1-{MOST_KNOWN} tokens, found {}",
+                cache.maximum_size
+            ),
+        );
+    }
+    if security.verification == VerificationMode::JwtAuthn
+        && security.jwt_authn.payload_keys.is_empty()
+    {
+        problems.add(
+            "enforcer.security.jwtAuthn.payloadKeys",
+            "expected the payload_in_metadata of each provider of Envoy's jwt_authn",
+        );
+    }
 }
 
 fn listeners(config: &Config, problems: &mut Problems) {
@@ -95,7 +159,7 @@ fn names(security: &Security, problems: &mut Problems) {
 }
 
 /// RFC 9110 section 5.6.2: a token.
-fn is_header_name(name: &str) -> bool {
+pub(crate) fn is_header_name(name: &str) -> bool {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !name.is_empty() && name.bytes().all(token)
 }

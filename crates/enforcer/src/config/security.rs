@@ -1,14 +1,20 @@
 //! `[enforcer.security]`: where credentials stand, and who may have signed them.
 
-use rescind_authz::{CredentialNames, Policy, Verification};
+use rescind_authz::{CredentialNames, Lacking, Policy, Verification};
 use serde::{Deserialize, Serialize};
 
 /// Credentials and keys.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Security {
     /// What is verified of a credential that is not revoked.
     pub verification: VerificationMode,
+    /// How far clocks may differ, in seconds: a token is good while `exp` and this lie after now.
+    pub skew: u64,
+    /// Claims without which a bearer token is refused. What lacks them cannot be revoked by application or by user.
+    pub required_claims: Vec<Claim>,
+    /// What is taken from Envoy's own verification.
+    pub jwt_authn: JwtAuthn,
     /// Header names.
     pub auth_header: AuthHeader,
     /// Where API keys stand.
@@ -24,8 +30,47 @@ pub enum VerificationMode {
     /// Issuer, signature and time.
     #[default]
     Full,
-    /// Time alone: issuer and signature have been verified before, such as by Envoy's `jwt_authn`.
+    /// Time alone: issuer and signature have been verified before, and whatever is in the request is believed.
     TimeOnly,
+    /// What Envoy's `jwt_authn` has verified is believed; everything else is verified as with [`Self::Full`].
+    JwtAuthn,
+}
+
+/// A claim that a rule of revocation asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Claim {
+    /// What names the token.
+    #[serde(rename = "jti")]
+    Jti,
+    /// When it was issued.
+    #[serde(rename = "iat")]
+    Iat,
+    /// Its application.
+    #[serde(rename = "azp")]
+    Azp,
+    /// Its user or client.
+    #[serde(rename = "entity_id")]
+    EntityId,
+}
+
+/// What is taken from Envoy's `jwt_authn`, where the verification says so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct JwtAuthn {
+    /// The `payload_in_metadata` of its providers.
+    pub payload_keys: Vec<String>,
+    /// Whether a request without any credential may pass.
+    pub allow_missing: bool,
+}
+
+/// Tokens whose signature was verified before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Cache {
+    /// Whether there is a cache.
+    pub enabled: bool,
+    /// How many tokens it holds.
+    pub maximum_size: usize,
 }
 
 /// Header names, and whether the bearer token goes on.
@@ -65,6 +110,8 @@ pub struct TokenService {
     /// The issuer's JWK Set: `https://`, `http://` or `file://`.
     #[serde(rename = "jwksURL")]
     pub jwks_url: String,
+    /// One of these must be in a token's `aud`; empty: `aud` is not looked at.
+    pub audience: Vec<String>,
 }
 
 /// What a token service's keys are for.
@@ -99,14 +146,66 @@ impl Security {
             &self.auth_header.test_console_header_name,
         );
         let verification = match self.verification {
-            VerificationMode::Full => Verification::Full,
+            VerificationMode::Full | VerificationMode::JwtAuthn => Verification::Full,
             VerificationMode::TimeOnly => Verification::TimeOnly,
         };
-        Policy::new(
-            names,
-            verification,
-            self.auth_header.enable_outbound_auth_header,
-        )
+        let gateway = self.verification == VerificationMode::JwtAuthn;
+        let outbound = self.auth_header.enable_outbound_auth_header;
+        Policy::new(names, verification, outbound)
+            .with_skew(self.skew)
+            .with_required(self.required())
+            .with_missing_allowed(gateway && self.jwt_authn.allow_missing)
+    }
+
+    /// The keys of the metadata in which verified payloads are; none where they are not believed.
+    pub fn payload_keys(&self) -> &[String] {
+        match self.verification {
+            VerificationMode::JwtAuthn => &self.jwt_authn.payload_keys,
+            VerificationMode::Full | VerificationMode::TimeOnly => &[],
+        }
+    }
+
+    fn required(&self) -> Lacking {
+        let claims = self.required_claims.iter().map(|claim| match claim {
+            Claim::Jti => Lacking::JTI,
+            Claim::Iat => Lacking::IAT,
+            Claim::Azp => Lacking::AZP,
+            Claim::EntityId => Lacking::ENTITY_ID,
+        });
+        claims.fold(Lacking::NOTHING, Lacking::and)
+    }
+}
+
+impl Default for Security {
+    fn default() -> Self {
+        Self {
+            verification: VerificationMode::default(),
+            skew: 5,
+            required_claims: Vec::new(),
+            jwt_authn: JwtAuthn::default(),
+            auth_header: AuthHeader::default(),
+            api_key: ApiKey::default(),
+            token_service: Vec::new(),
+        }
+    }
+}
+
+impl Default for JwtAuthn {
+    fn default() -> Self {
+        Self {
+            payload_keys: vec!["jwt_payload".to_owned()],
+            allow_missing: false,
+        }
+    }
+}
+
+/// Choreo Connect's size.
+impl Default for Cache {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            maximum_size: 10_000,
+        }
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use rescind_runtime::{config::Port, tls::Identity};
+use rescind_runtime::{
+    config::{Port, Secret},
+    tls::Identity,
+};
 use serde::{Deserialize, Serialize};
 
 /// The ext_authz server: gRPC over mutual TLS.
@@ -29,6 +32,17 @@ pub struct RestServer {
     pub host: String,
     /// The port.
     pub port: Port,
+}
+
+/// Who may see the revoked tokens: HTTP Basic authentication. Without a password, nobody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Management {
+    /// The user.
+    pub username: String,
+    /// The password.
+    #[serde(skip_serializing)]
+    pub password: Secret,
 }
 
 /// Who this process is, towards Envoy, the adapter, and callers of the admin server.
@@ -80,6 +94,15 @@ impl Default for RestServer {
             enabled: true,
             host: "127.0.0.1".to_owned(),
             port: const { port(9001) },
+        }
+    }
+}
+
+impl Default for Management {
+    fn default() -> Self {
+        Self {
+            username: "admin".to_owned(),
+            password: Secret::new(""),
         }
     }
 }

@@ -67,6 +67,8 @@ fn the_sample_shows_every_key_and_no_other() {
         &toml::Value::try_from(&loaded.config).unwrap(),
         &mut known,
     );
+    // What is secret is not shown.
+    known.insert(".enforcer.management.password".to_owned());
     assert_eq!(shown, known);
 }
 
@@ -139,7 +141,7 @@ fn sections_of_choreo_connect_are_passed_over_by_name() {
         coreSize = 400
         [enforcer.management]
         username = 'admin'
-        password = '$env{UNSET}'
+        password = '$env{enforcer_admin_pwd}'
         [[enforcer.security.tokenService]]
         name = 'Resident Key Manager'
         issuer = 'https://localhost:9443/oauth2/token'
@@ -154,9 +156,14 @@ fn sections_of_choreo_connect_are_passed_over_by_name() {
         [enforcer.throttling]
         enableGlobalEventPublishing = false
     ";
-    let loaded = load_text(text, &Variables::new()).unwrap();
+    let variables = Variables::from([("enforcer_admin_pwd", "secret")]);
+    let loaded = load_text(text, &variables).unwrap();
+    assert_eq!(
+        loaded.config.enforcer.management.password.expose(),
+        "secret"
+    );
     assert!(
-        loaded.unused.iter().any(|key| key == "enforcer.management"),
+        loaded.unused.iter().any(|key| key == "enforcer.throttling"),
         "{:?}",
         loaded.unused
     );
@@ -254,6 +261,39 @@ fn each_wrong_value_is_named_with_its_line_and_what_would_be_right() {
         (
             format!("{SERVICE}{SERVICE}"),
             "enforcer.security.tokenService[1].issuer: the same as in enforcer.security.tokenService[0], expected one table for each",
+        ),
+        (
+            "[enforcer.staleness]\nbound = 5\n".to_owned(),
+            "enforcer.toml:2: enforcer.staleness.bound: expected at least 20 seconds, found 5",
+        ),
+        (
+            "[enforcer.staleness]\nsourceBound = 5\n".to_owned(),
+            "enforcer.toml:2: enforcer.staleness.sourceBound: expected 0 or at least 20 seconds, found 5",
+        ),
+        (
+            "[enforcer.staleness]\nstatus = 500\n".to_owned(),
+            "enforcer.toml:2: enforcer.staleness.status: expected 503 or 401, found 500",
+        ),
+        (
+            "[enforcer.staleness]\npolicy = 'refuse'\n".to_owned(),
+            "enforcer.toml:2: enforcer.staleness.policy: ",
+        ),
+        (
+            "[enforcer.security]\nskew = 301\n".to_owned(),
+            "enforcer.toml:2: enforcer.security.skew: expected at most 300 seconds, found 301",
+        ),
+        (
+            "[enforcer.security]\nrequiredClaims = ['sub']\n".to_owned(),
+            "enforcer.toml:2: enforcer.security.requiredClaims",
+        ),
+        (
+            "[enforcer.cache]\nmaximumSize = 0\n".to_owned(),
+            "enforcer.toml:2: enforcer.cache.maximumSize: expected 1-10000000 tokens, found 0",
+        ),
+        (
+            "[enforcer.security]\nverification = 'jwtAuthn'\njwtAuthn.payloadKeys = []\n"
+                .to_owned(),
+            "enforcer.security.jwtAuthn.payloadKeys: expected the payload_in_metadata of each provider",
         ),
         (
             "[enforcer.security]\nverification = 'none'\n".to_owned(),

@@ -19,6 +19,8 @@ pub struct Xds {
     pub retry_period: u64,
     /// What tells this enforcer from the others; empty: the variable `HOSTNAME`.
     pub instance_identifier: String,
+    /// Whether an adapter that cannot say whether its set is whole is believed: Choreo Connect's own.
+    pub allow_unproven: bool,
 }
 
 impl Xds {
@@ -69,6 +71,7 @@ impl Default for Xds {
             max_message_size: 4 * 1024 * 1024,
             retry_period: 15,
             instance_identifier: String::new(),
+            allow_unproven: false,
         }
     }
 }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow};
+use aws_lc_rs::digest::SHA256;
 use reqwest::{Client, StatusCode, Url, header::ACCEPT, redirect::Policy};
 use rescind_authz::{Jwks, KeyError, VerificationKey};
 use rescind_runtime::{
@@ -46,6 +47,14 @@ enum Place {
 pub(super) enum Loaded {
     Jwks(Jwks),
     Certificate(VerificationKey),
+}
+
+/// What was loaded, and what it was read from.
+#[derive(Debug)]
+pub(super) struct Document {
+    pub(super) loaded: Loaded,
+    /// Tells one content from another.
+    pub(super) digest: [u8; 32],
 }
 
 /// Why nothing was.
@@ -160,7 +169,7 @@ impl Source {
     }
 
     /// Reads what must be there when the process starts.
-    pub(super) fn read_at_start(&self) -> Option<Result<Loaded, LoadError>> {
+    pub(super) fn read_at_start(&self) -> Option<Result<Document, LoadError>> {
         match &self.place {
             Place::Certificate(path) => Some(read(path).and_then(of_certificate)),
             Place::File(_) | Place::Url(..) => None,
@@ -168,7 +177,7 @@ impl Source {
     }
 
     /// Reads or fetches.
-    pub(super) async fn load(&self) -> Result<Loaded, LoadError> {
+    pub(super) async fn load(&self) -> Result<Document, LoadError> {
         match &self.place {
             Place::Certificate(path) => read(path).and_then(of_certificate),
             Place::File(path) => read(path).and_then(of_jwks),
@@ -198,16 +207,25 @@ fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
     std::fs::read(path).map_err(LoadError::File)
 }
 
-fn of_certificate(pem: Vec<u8>) -> Result<Loaded, LoadError> {
-    Ok(Loaded::Certificate(VerificationKey::from_pem(&pem)?))
+fn of_certificate(pem: Vec<u8>) -> Result<Document, LoadError> {
+    let key = VerificationKey::from_pem(&pem)?;
+    Ok(Document::new(Loaded::Certificate(key), &pem))
 }
 
-fn of_jwks(json: Vec<u8>) -> Result<Loaded, LoadError> {
+fn of_jwks(json: Vec<u8>) -> Result<Document, LoadError> {
     let jwks = Jwks::parse(&json)?;
     if jwks.is_empty() {
         return Err(LoadError::NoKey(jwks.skipped()));
     }
-    Ok(Loaded::Jwks(jwks))
+    Ok(Document::new(Loaded::Jwks(jwks), &json))
+}
+
+impl Document {
+    fn new(loaded: Loaded, content: &[u8]) -> Self {
+        let mut digest = [0; 32];
+        digest.copy_from_slice(aws_lc_rs::digest::digest(&SHA256, content).as_ref());
+        Self { loaded, digest }
+    }
 }
 
 async fn fetch(client: &Client, url: &Url) -> Result<Vec<u8>, LoadError> {

@@ -14,7 +14,7 @@ use rescind_runtime::{
 };
 use tracing::{debug, info};
 
-use super::source::{LoadError, Loaded, Source};
+use super::source::{Document, LoadError, Loaded, Source};
 use crate::{
     config::{Role, Security},
     metrics::Metrics,
@@ -40,11 +40,14 @@ struct State {
     failing: BTreeMap<usize, String>,
     /// When each source gave keys last.
     loaded_at: Vec<u64>,
+    /// The content that each source gave last.
+    digests: Vec<Option<[u8; 32]>>,
 }
 
 struct Service {
     role: Role,
     issuer: String,
+    audience: Vec<String>,
     /// Empty until it was loaded; `None` where the service has none.
     jwks: Option<Jwks>,
     certificate: Option<VerificationKey>,
@@ -61,6 +64,7 @@ impl Store {
         let services = security.token_service.iter().map(|service| Service {
             role: service.role(),
             issuer: service.issuer.clone(),
+            audience: service.audience.clone(),
             jwks: (!service.jwks_url.is_empty()).then(Jwks::default),
             certificate: None,
         });
@@ -69,6 +73,7 @@ impl Store {
             untried: (0..sources.len()).collect(),
             failing: BTreeMap::new(),
             loaded_at: vec![0; sources.len()],
+            digests: vec![None; sources.len()],
         };
         published.store(Arc::new(state.key_set()));
         let tried = health.require(HEALTH);
@@ -85,7 +90,8 @@ impl Store {
     }
 
     /// Takes what a source gave into force.
-    pub(super) fn loaded(&self, at: usize, source: &Source, loaded: Loaded) {
+    pub(super) fn loaded(&self, at: usize, source: &Source, document: Document) {
+        let Document { loaded, digest } = document;
         let mut state = self.state();
         let news = state.untried.remove(&at) | state.failing.remove(&at).is_some();
         log_loaded(source, &loaded, news);
@@ -95,7 +101,10 @@ impl Store {
             Loaded::Certificate(key) => service.certificate = Some(key),
         }
         state.loaded_at[at] = unix_now_seconds();
-        self.published.store(Arc::new(state.key_set()));
+        // The same keys published again would make every verified token unknown.
+        if state.digests[at].replace(digest) != Some(digest) {
+            self.published.store(Arc::new(state.key_set()));
+        }
         let oldest = state.loaded_at.iter().copied().min().unwrap_or(0);
         self.metrics.keys_loaded.set(oldest);
         self.report(&state);
@@ -150,6 +159,8 @@ impl Service {
             Some(jwks) => IssuerKeys::from_jwks(jwks.clone()),
             None => IssuerKeys::default(),
         };
+        let audience = self.audience.iter().map(|name| name.as_str().into());
+        let keys = keys.with_audience(audience);
         match &self.certificate {
             Some(key) => keys.with_certificate(key.clone()),
             None => keys,

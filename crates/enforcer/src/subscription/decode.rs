@@ -3,20 +3,24 @@
 
 use prost::Message as _;
 use rescind_proto::wso2::discovery::keymgt::{RevokedToken, revoked_token::Kind};
-use rescind_revocation::{Entry, Expiry, Identifier, IdentifierError, UnixMillis};
-use rescind_xds::{Any, TYPE_URL};
+use rescind_revocation::{
+    Entry, Expiry, Identifier, IdentifierError, UnixMillis, UnixSeconds,
+    packed::{self, PackedError},
+};
+use rescind_xds::{Any, TYPE_URL, client::Content};
 use thiserror::Error;
 
 /// Why an update was refused.
 #[derive(Debug, PartialEq, Eq, Error)]
-#[error("resource {index}: {reason}")]
-pub(super) struct DecodeError {
-    index: usize,
-    reason: Reason,
+pub(super) enum DecodeError {
+    #[error("resource {index}: {reason}")]
+    Resource { index: usize, reason: Reason },
+    #[error("packed entries: {0}")]
+    Packed(#[from] PackedError),
 }
 
 #[derive(Debug, PartialEq, Eq, Error)]
-enum Reason {
+pub(super) enum Reason {
     #[error("type URL is not {TYPE_URL}")]
     TypeUrl,
     #[error("not a RevokedToken")]
@@ -29,13 +33,19 @@ enum Reason {
     RevokedAt,
 }
 
-/// Decodes and validates all resources of an update.
-pub(super) fn entries(resources: &[Any]) -> Result<Vec<Entry>, DecodeError> {
-    resources
-        .iter()
-        .enumerate()
-        .map(|(index, resource)| entry(resource).map_err(|reason| DecodeError { index, reason }))
-        .collect()
+/// Decodes and validates everything in an update.
+pub(super) fn entries(content: &Content) -> Result<Vec<Entry>, DecodeError> {
+    match content {
+        Content::Nothing => Ok(Vec::new()),
+        Content::Packed(of) => Ok(packed::decode(&of.entries, UnixSeconds(of.base))?),
+        Content::Resources(resources) => resources
+            .iter()
+            .enumerate()
+            .map(|(index, resource)| {
+                entry(resource).map_err(|reason| DecodeError::Resource { index, reason })
+            })
+            .collect(),
+    }
 }
 
 fn entry(resource: &Any) -> Result<Entry, Reason> {

@@ -13,27 +13,42 @@ use tracing::{
 
 use super::*;
 
+mod durable;
+mod packed;
+
 struct Fixture {
     subscription: Subscription,
     set: Arc<RevokedSet>,
+    age: Age,
     readiness: Readiness,
     health: Health,
     metrics: Metrics,
 }
 
 fn fixture() -> Fixture {
+    fixture_with(crate::clock::ManualClock::at(1_000, 1))
+}
+
+fn fixture_with(clock: Arc<crate::clock::ManualClock>) -> Fixture {
     let health = Health::new();
     let readiness = Readiness::new(&health);
     let set = Arc::new(RevokedSet::new());
     let metrics = Metrics::register(&mut Registry::default());
+    let age = Age::new(clock.clone());
     Fixture {
         subscription: Subscription::new(
             set.clone(),
-            readiness.clone(),
-            health.clone(),
-            metrics.clone(),
+            Durable::in_memory(clock.clone(), &Health::new(), &metrics),
+            Signals {
+                age: age.clone(),
+                clock: clock.clone(),
+                readiness: readiness.clone(),
+                health: health.clone(),
+                metrics: metrics.clone(),
+            },
         ),
         set,
+        age,
         readiness,
         health,
         metrics,
@@ -47,14 +62,17 @@ impl Fixture {
         resources: Vec<Any>,
         head: Option<(&str, bool)>,
     ) -> Result<(), Rejection> {
-        self.subscription.apply(Update {
+        let update = Update {
+            ledger: None,
             version: version.to_owned(),
-            resources,
+            content: Content::Resources(resources),
             head: head.map(|(version, complete)| ServerHead {
                 version: version.to_owned(),
                 complete,
             }),
-        })
+            checkpoint: None,
+        };
+        self.subscription.apply(update).map(|_| ())
     }
 
     fn has(&self, jti: &str) -> bool {

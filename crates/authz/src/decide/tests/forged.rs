@@ -134,3 +134,126 @@ fn a_changed_token_never_passes() {
     never_passes("a longer signature", format!("{good}AAAA"));
     never_passes("a padded payload", good.replacen('.', "=.", 1));
 }
+
+#[test]
+fn a_signature_of_zeros_never_passes() {
+    let (_, jwk) = crate::testing::es256("ec", "{}", "{}");
+    let mut keys = KeySet::default();
+    let jwks = Jwks::parse(jwks(&[jwk]).as_bytes()).unwrap();
+    keys.insert_issuer(ISSUER, IssuerKeys::from_jwks(jwks));
+    for length in [1, 2, 63, 64, 65, 96, 132] {
+        let signature = encode(&vec![0; length]);
+        let input = input(r#"{"alg":"ES256","kid":"ec"}"#, &payload());
+        let decision = row("zeros")
+            .bearer(format!("{input}.{signature}"))
+            .decide_with(&keys);
+        let Decision::Deny(denial) = decision else {
+            panic!("{length} zeros passed");
+        };
+        assert_eq!(denial.reason, Reason::Signature, "{length}");
+    }
+}
+
+#[test]
+fn a_header_that_says_two_things_says_nothing() {
+    for header in [
+        r#"{"alg":"RS256","alg":"none","kid":"a"}"#,
+        r#"{"alg":"none","alg":"RS256","kid":"a"}"#,
+        r#"{"alg":"RS256","kid":"a","kid":"z"}"#,
+        r#"{"alg":["RS256"],"kid":"a"}"#,
+        r#"{"alg":null,"kid":"a"}"#,
+        r#"{"ALG":"RS256","kid":"a"}"#,
+        r#"{"alg":"RS256","kid":{"a":"a"}}"#,
+        r#"{"alg":"RS256","kid":"a"}{"alg":"RS256"}"#,
+        r#"[{"alg":"RS256","kid":"a"}]"#,
+        "{\"alg\":\"RS256\",\"kid\":\"a\"",
+        "\u{feff}{\"alg\":\"RS256\",\"kid\":\"a\"}",
+        "",
+    ] {
+        row("a header that is none")
+            .bearer(ISSUER_A.sign(header, &payload()))
+            .denied(Answer::UndecodableJwt, Reason::Malformed, Bearer);
+    }
+}
+
+#[test]
+fn a_kid_is_a_name_and_nothing_else() {
+    for kid in [
+        "../../../../dev/null",
+        "a' OR '1'='1",
+        "a;cat /etc/passwd",
+        "A",
+        "a ",
+        "",
+        "https://evil/a",
+    ] {
+        let header = format!(r#"{{"alg":"RS256","kid":"{kid}"}}"#);
+        row("a kid that nobody has")
+            .bearer(ISSUER_A.sign(&header, &payload()))
+            .denied(Answer::Unclassified, Reason::UnknownKey, Bearer);
+    }
+}
+
+#[test]
+fn an_algorithm_is_spelt_in_one_way_and_is_none_of_the_others() {
+    for alg in [
+        "rs256",
+        "RS256 ",
+        "RS1",
+        "HS256",
+        "HS384",
+        "HS512",
+        "ES256K",
+        "ES512",
+        "EdDSA",
+        "ES256",
+        "RSA-OAEP",
+        "dir",
+        "RS256\\u0000",
+    ] {
+        let header = format!(r#"{{"alg":"{alg}","kid":"a"}}"#);
+        let token = ISSUER_A.sign(&header, &payload());
+        let Decision::Deny(denial) = row("another algorithm").bearer(token).decide() else {
+            panic!("{alg} passed");
+        };
+        assert_eq!(denial.reason, Reason::Algorithm, "{alg}");
+    }
+}
+
+#[test]
+fn an_encrypted_token_or_one_in_json_is_no_credential() {
+    let good = ISSUER_A.sign(r#"{"alg":"RS256","kid":"a"}"#, &payload());
+    let parts: Vec<_> = good.split('.').collect();
+    let json = format!(
+        r#"{{"protected":"{}","payload":"{}","signature":"{}"}}"#,
+        parts[0], parts[1], parts[2]
+    );
+    for token in [format!("{good}.AAAA.BBBB"), json, parts.join("%2E")] {
+        row("another serialisation").bearer(token).denied(
+            Answer::NoCredential,
+            Reason::NoCredential,
+            None,
+        );
+    }
+}
+
+proptest::proptest! {
+    /// Whatever stands in the places of credentials, nothing panics, and nothing passes that nobody has signed.
+    #[test]
+    fn garbage_never_passes(
+        header in "[ -~]{0,40}",
+        payload in "[ -~]{0,60}",
+        signature in proptest::collection::vec(0u8.., 0..300),
+        glue in "[.,= \t%+?&-]{0,4}",
+        place in 0..4,
+    ) {
+        let token = format!("{}.{}.{}{glue}", encode(header.as_bytes()), encode(payload.as_bytes()), encode(&signature));
+        let row = match place {
+            0 => row("bearer").bearer(token),
+            1 => row("key").key(token),
+            2 => row("internal").internal(token),
+            _ => row("query").path(format!("/?a&apikey={token}&b")),
+        };
+        proptest::prop_assert!(matches!(row.decide(), Decision::Deny(_)));
+    }
+}

@@ -260,3 +260,93 @@ fn an_empty_key_set_lets_nothing_pass() {
         assert!(matches!(row.decide_with(&keys), Decision::Deny(_)));
     }
 }
+
+#[test]
+fn the_skew_can_be_set() {
+    row("none, at the end")
+        .skew(0)
+        .bearer(timed(&format!(r#""exp":{NOW}"#)))
+        .denied(Answer::InvalidCredentials, Reason::Expired, Bearer);
+    row("none, before it")
+        .skew(0)
+        .bearer(timed(&format!(r#""exp":{}"#, NOW + 1)))
+        .allowed(Bearer);
+    row("60 s")
+        .skew(60)
+        .bearer(timed(&format!(r#""exp":{}"#, NOW - 59)))
+        .allowed(Bearer);
+    row("60 s, not yet")
+        .skew(60)
+        .bearer(timed(&format!(r#""exp":{},"nbf":{}"#, NOW + 999, NOW + 61)))
+        .denied(Answer::InvalidCredentials, Reason::NotYetValid, Bearer);
+}
+
+#[test]
+fn an_issuer_may_demand_an_audience() {
+    let exp = NOW + 60;
+    let meant = |aud: &str| signed(&format!(r#"{{"iss":"for-pets","exp":{exp}{aud}}}"#));
+    for aud in [
+        r#","aud":"pets""#,
+        r#","aud":["cats","dogs"]"#,
+        r#","aud":[7,null,"dogs"]"#,
+    ] {
+        row("one of them").bearer(meant(aud)).allowed(Bearer);
+    }
+    for aud in [
+        "",
+        r#","aud":"cats""#,
+        r#","aud":"""#,
+        r#","aud":[]"#,
+        r#","aud":["Pets"]"#,
+        r#","aud":{"pets":1}"#,
+        r#","aud":null"#,
+        r#","aud":"pets dogs""#,
+    ] {
+        row("none of them").bearer(meant(aud)).denied(
+            Answer::InvalidCredentials,
+            Reason::Audience,
+            Bearer,
+        );
+    }
+    row("nobody demands one")
+        .bearer(timed(&format!(r#""exp":{exp},"aud":"cats""#)))
+        .allowed(Bearer);
+}
+
+#[test]
+fn what_a_token_lacks_is_told_and_refused_where_that_is_set() {
+    let exp = NOW + 60;
+    let with = |claims: &str| signed(&format!(r#"{{"iss":"{ISSUER}","exp":{exp}{claims}}}"#));
+    for (claims, lacking) in [
+        (r#","jti":"a","iat":1,"azp":"b","entity_id":"c""#, &[][..]),
+        (r#","jti":"a","iat":1,"azp":"b""#, &["entity_id"]),
+        (
+            r#","jti":"","iat":null,"azp":"""#,
+            &["jti", "iat", "azp", "entity_id"],
+        ),
+        ("", &["jti", "iat", "azp", "entity_id"]),
+    ] {
+        let permit = row("told").bearer(with(claims)).allowed(Bearer);
+        assert_eq!(permit.lacking.names().collect::<Vec<_>>(), lacking);
+    }
+    let required = Lacking::IAT.and(Lacking::AZP);
+    row("has them")
+        .required(required)
+        .bearer(with(r#","iat":1,"azp":"b""#))
+        .allowed(Bearer);
+    for claims in [r#","azp":"b""#, r#","iat":1"#, ""] {
+        row("lacks one")
+            .required(required)
+            .bearer(with(claims))
+            .denied(Answer::InvalidCredentials, Reason::MissingClaim, Bearer);
+    }
+    row("an expired one is told that first")
+        .required(required)
+        .bearer(timed(r#""exp":1"#))
+        .denied(Answer::InvalidCredentials, Reason::Expired, Bearer);
+    let permit = row("keys never have them")
+        .required(required)
+        .key(api_key(r#""jti":"k""#))
+        .allowed(ApiKey);
+    assert_eq!(permit.lacking, Lacking::NOTHING);
+}

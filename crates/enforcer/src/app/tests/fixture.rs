@@ -1,13 +1,19 @@
 //! An adapter and an enforcer in this process, and a client such as Envoy, all over mutual TLS.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use prost::Message as _;
 use rescind_proto::{
     envoy::service::auth::v3::authorization_client::AuthorizationClient,
     wso2::discovery::keymgt::RevokedToken,
 };
-use rescind_runtime::{config::Port, tls};
+use rescind_runtime::{
+    config::Port,
+    tls::{self, ALPN_H2, ClientAuth, Trust, server_config},
+};
 use rescind_xds::{Any, Audience, Chunk, Head, Position, Source, TYPE_URL, server};
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -129,8 +135,8 @@ pub(super) struct Running {
     pub(super) process: JoinHandle<ExitCode>,
 }
 
-/// An enforcer of one issuer, whose adapter is to be at `adapter`.
-pub(super) async fn start(adapter: u16) -> Running {
+/// The configuration of an enforcer of one issuer, whose adapter is to be at `adapter`.
+pub(super) fn configured(adapter: u16) -> (Certificates, Signer, Config) {
     let certificates = Certificates::new();
     let signer = Signer::new("a");
     let keys = certificates.folder().join("jwks.json");
@@ -150,9 +156,15 @@ pub(super) async fn start(adapter: u16) -> Running {
         jwks_url: reqwest::Url::from_file_path(keys).unwrap().to_string(),
         ..TokenService::default()
     }];
+    config.enforcer.state.directory = certificates.folder().join("state");
     config.xds.adapters = vec![format!("127.0.0.1:{adapter}")];
     config.xds.retry_period = 1;
+    (certificates, signer, config)
+}
 
+/// Such an enforcer.
+pub(super) async fn start(adapter: u16) -> Running {
+    let (certificates, signer, config) = configured(adapter);
     App::prepare(&config).unwrap();
     let app = App::build(&config).await.unwrap();
     let (health, checks) = (app.health().clone(), app.check_addr());

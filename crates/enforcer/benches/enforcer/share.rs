@@ -1,0 +1,113 @@
+//! `Check` calls per second beside a handler that does nothing, with the same client, server and runtime, in turns.
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use rescind_enforcer::check::Checks;
+use rescind_proto::envoy::service::auth::v3::{
+    CheckRequest, CheckResponse,
+    authorization_client::AuthorizationClient,
+    authorization_server::{Authorization, AuthorizationServer},
+};
+use tokio::net::TcpListener;
+use tonic::{Request, Response, Status, codegen::tokio_stream::wrappers::TcpListenerStream};
+
+use super::{
+    Figure,
+    input::{self, Signer},
+    median,
+};
+
+/// Calls at once, over as many connections as Envoy's two workers have.
+const CALLS: usize = 32;
+const CONNECTIONS: usize = 2;
+const TIME: Duration = Duration::from_millis(1000);
+const PAIRS: usize = 10;
+
+/// Says yes without looking.
+struct Nothing;
+
+#[tonic::async_trait]
+impl Authorization for Nothing {
+    async fn check(&self, _: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
+        Ok(Response::new(CheckResponse::default()))
+    }
+}
+
+pub(crate) fn run() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let signer = Signer::new();
+        let tokens: Arc<[String]> = (0..500).map(|n| signer.token(n)).collect();
+        let ours = serve(Checks::new(signer.engine(Some(10_000)), &[])).await;
+        let empty = serve(Nothing).await;
+        // The first calls verify every signature.
+        load(ours, &tokens).await;
+        load(empty, &tokens).await;
+        let (mut with, mut without) = (Vec::new(), Vec::new());
+        for _ in 0..PAIRS {
+            with.push(load(ours, &tokens).await);
+            without.push(load(empty, &tokens).await);
+        }
+        let ratios = with
+            .iter()
+            .zip(&without)
+            .map(|(with, without)| with / without);
+        let value = median(ratios.collect());
+        eprintln!(
+            "check.share: {:.0} calls/s, an empty handler {:.0}",
+            median(with),
+            median(without.clone())
+        );
+        Figure {
+            name: "check.share",
+            case: "known RS256 tokens, plain h2",
+            value,
+            unit: "share",
+            goal: 0.80,
+            limit: None,
+            peer: Some(median(without)),
+            met: value >= 0.80,
+        }
+        .print();
+    });
+}
+
+async fn serve(service: impl Authorization) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = tonic::transport::Server::builder()
+        .add_service(AuthorizationServer::new(service))
+        .serve_with_incoming(TcpListenerStream::new(listener));
+    tokio::spawn(server);
+    address
+}
+
+/// Calls per second.
+async fn load(address: SocketAddr, tokens: &Arc<[String]>) -> f64 {
+    let began = Instant::now();
+    let mut callers = tokio::task::JoinSet::new();
+    let mut channels = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{address}"));
+        channels.push(endpoint.unwrap().connect().await.unwrap());
+    }
+    for caller in 0..CALLS {
+        let mut client = AuthorizationClient::new(channels[caller % CONNECTIONS].clone());
+        let tokens = tokens.clone();
+        callers.spawn(async move {
+            let mut calls = 0;
+            while began.elapsed() < TIME {
+                let token = &tokens[(calls * CALLS + caller) % tokens.len()];
+                client.check(input::check(token)).await.unwrap();
+                calls += 1;
+            }
+            calls
+        });
+    }
+    let calls: usize = callers.join_all().await.into_iter().sum();
+    calls as f64 / began.elapsed().as_secs_f64()
+}

@@ -1,0 +1,211 @@
+//! What the subscription holds: every update is written before it is applied, or everybody knows that it is not.
+
+use std::{path::Path, sync::Arc};
+
+use rescind_revocation::{Entry, RevokedSet};
+use rescind_runtime::health::Health;
+use thiserror::Error;
+use tracing::{debug, info};
+
+use super::{Journal, JournalError, Restored, State};
+use crate::{clock::Clock, metrics::Metrics};
+
+/// The degraded state while there is no log.
+const HEALTH: &str = "own log";
+
+/// How long after a failure the log is tried again.
+const RETRY_MILLIS: u64 = 60_000;
+
+/// The state of the set, and its log where there is one.
+#[derive(Debug)]
+pub struct Durable {
+    journal: Option<Journal>,
+    state: State,
+    /// A log that misses something is still there.
+    stuck: bool,
+    /// When the log is tried again, by the boot clock.
+    retry_at: u64,
+    clock: Arc<dyn Clock>,
+    health: Health,
+    metrics: Metrics,
+}
+
+/// The log can be neither written nor deleted: after a restart an older set would pass for this one. The update may be
+/// applied, but must not be ACKed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the enforcer's own log can be neither written nor deleted")]
+pub struct Undurable;
+
+impl Durable {
+    /// Without a folder: what is held lives in memory alone, and everybody is told.
+    pub fn in_memory(clock: Arc<dyn Clock>, health: &Health, metrics: &Metrics) -> Self {
+        health.degrade(
+            HEALTH,
+            "no directory is configured: after a restart nothing is decided before an adapter has sent everything",
+        );
+        Self::new(None, State::default(), clock, health, metrics)
+    }
+
+    /// Uses the folder at `path`, with what an earlier process left there. A folder that cannot be used is a degraded state,
+    /// one that another process uses is an error.
+    pub fn open(
+        path: &Path,
+        clock: Arc<dyn Clock>,
+        health: &Health,
+        metrics: &Metrics,
+    ) -> Result<(Self, Option<Restored>), JournalError> {
+        match Journal::open(path, clock.boot_id()) {
+            Ok((journal, restored)) => {
+                let state = restored.as_ref().map(|restored| restored.state.clone());
+                let state = state.unwrap_or_default();
+                let mut durable = Self::new(Some(journal), state, clock, health, metrics);
+                match &restored {
+                    Some(restored) => {
+                        log(restored);
+                        durable.tend(&restored.set);
+                    }
+                    None => durable.tend(&RevokedSet::new()),
+                }
+                Ok((durable, restored))
+            }
+            Err(error @ JournalError::Taken(_)) => Err(error),
+            Err(error @ JournalError::Unusable { .. }) => {
+                health.degrade(HEALTH, error.to_string());
+                let durable = Self::new(None, State::default(), clock, health, metrics);
+                Ok((durable, None))
+            }
+        }
+    }
+
+    fn new(
+        journal: Option<Journal>,
+        state: State,
+        clock: Arc<dyn Clock>,
+        health: &Health,
+        metrics: &Metrics,
+    ) -> Self {
+        Self {
+            journal,
+            state,
+            stuck: false,
+            retry_at: 0,
+            clock,
+            health: health.clone(),
+            metrics: metrics.clone(),
+        }
+    }
+
+    /// What is known of the set.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Writes what is about to be applied: `entries`, the state after `change`, and `marks` where they changed.
+    ///
+    /// Call it before the set is changed. Where the log fails it is deleted, and the set goes on in memory; only where that
+    /// fails too it is an error: the update may be applied, but the state stays as it was, and nothing may be ACKed.
+    pub fn commit(
+        &mut self,
+        entries: &[Entry],
+        marks: Option<&[u8]>,
+        change: impl FnOnce(&mut State),
+    ) -> Result<(), Undurable> {
+        let mut next = self.state.clone();
+        change(&mut next);
+        self.append(entries, &next, marks);
+        if self.stuck {
+            self.abandon()?;
+        }
+        self.state = next;
+        Ok(())
+    }
+
+    fn append(&mut self, entries: &[Entry], state: &State, marks: Option<&[u8]>) {
+        let Some(journal) = self.journal.as_mut().filter(|journal| journal.is_open()) else {
+            return;
+        };
+        if self.stuck {
+            return;
+        }
+        if let Err(error) = journal.append(entries, state, marks) {
+            let path = journal.path().display();
+            self.health
+                .degrade(HEALTH, format!("{path} cannot be written: {error}"));
+            self.metrics.journal_failures.inc();
+            self.retry_at = self.clock.boot_millis() + RETRY_MILLIS;
+            self.stuck = true;
+        }
+        self.metrics.journal_bytes.set(journal.bytes());
+    }
+
+    /// After an update was applied: changes the log for an image where it has grown, or begins it anew where it had failed.
+    pub fn tend(&mut self, set: &RevokedSet) {
+        let Some(journal) = &mut self.journal else {
+            return;
+        };
+        let due = match journal.is_open() {
+            true => journal.wants_image() && !self.stuck,
+            false => true,
+        };
+        let now = self.clock.boot_millis();
+        if !due || now < self.retry_at {
+            return;
+        }
+        match journal.begin(set, &self.state) {
+            Ok(()) => {
+                self.metrics.images_written.inc();
+                self.metrics.journal_bytes.set(journal.bytes());
+                self.health.recover(HEALTH);
+            }
+            Err(error) => {
+                self.metrics.journal_failures.inc();
+                self.retry_at = now + RETRY_MILLIS;
+                let path = journal.path().display();
+                let reason = format!("{path} takes no image: {error}");
+                // A log that is open goes on, and misses nothing.
+                match journal.is_open() {
+                    true => debug!(reason, "The log goes on without an image"),
+                    false => self.health.degrade(HEALTH, reason),
+                }
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn journal_mut(&mut self) -> &mut Journal {
+        self.journal.as_mut().unwrap()
+    }
+
+    fn abandon(&mut self) -> Result<(), Undurable> {
+        let Some(journal) = &mut self.journal else {
+            return Ok(());
+        };
+        match journal.abandon() {
+            Ok(()) => {
+                self.stuck = false;
+                self.metrics.journal_bytes.set(0);
+                Ok(())
+            }
+            Err(error) => {
+                let path = journal.path().display();
+                let reason = format!("{path} can be neither written nor deleted: {error}");
+                self.health.degrade(HEALTH, reason);
+                Err(Undurable)
+            }
+        }
+    }
+}
+
+fn log(restored: &Restored) {
+    let (entries, version) = restored
+        .set
+        .read(|view| (view.len(), view.version().clone()));
+    info!(
+        entries,
+        %version,
+        same_boot = restored.same_boot,
+        complete = restored.state.complete,
+        torn_bytes = restored.torn_bytes,
+        "Revoked tokens restored from the enforcer's own log"
+    );
+}

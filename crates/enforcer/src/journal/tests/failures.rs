@@ -1,0 +1,124 @@
+//! Disks that are full, and folders that cannot be used.
+
+use super::*;
+
+struct Fixture {
+    clock: Arc<ManualClock>,
+    health: Health,
+    metrics: Metrics,
+}
+
+fn fixture() -> Fixture {
+    Fixture {
+        clock: ManualClock::at(1_000, BOOT),
+        health: Health::new(),
+        metrics: Metrics::register(&mut Registry::default()),
+    }
+}
+
+impl Fixture {
+    fn open(&self, path: &Path) -> (Durable, Option<Restored>) {
+        Durable::open(path, self.clock.clone(), &self.health, &self.metrics).unwrap()
+    }
+
+    fn degraded(&self) -> Option<String> {
+        let degraded = self.health.report().degraded;
+        degraded.first().map(|(_, reason)| reason.clone())
+    }
+}
+
+fn commit(durable: &mut Durable, n: u64) -> Result<(), Undurable> {
+    durable.commit(&[token(n)], None, |state| {
+        state.set_cursor("", &format!("{n}-0a"));
+        state.complete = true;
+    })
+}
+
+#[test]
+fn what_is_committed_is_there_after_a_restart() {
+    let (fixture, folder) = (fixture(), tempfile::tempdir().unwrap());
+    let (mut durable, restored) = fixture.open(folder.path());
+    assert!(restored.is_none());
+    for n in 1..4 {
+        commit(&mut durable, n).unwrap();
+    }
+    drop(durable);
+    let (durable, restored) = fixture.open(folder.path());
+    assert_eq!(entries(&restored.unwrap().set).len(), 3);
+    assert_eq!(durable.state().newest_cursor(), "3-0a");
+    assert_eq!(fixture.degraded(), None);
+}
+
+#[test]
+fn a_log_that_cannot_be_written_is_deleted_and_begun_anew_later() {
+    let (fixture, folder) = (fixture(), tempfile::tempdir().unwrap());
+    let (mut durable, _) = fixture.open(folder.path());
+    commit(&mut durable, 1).unwrap();
+    let set = RevokedSet::new();
+    set.apply(&[token(1)], "1-0a");
+
+    durable.journal_mut().fill_disk();
+    commit(&mut durable, 2).unwrap();
+    set.apply(&[token(2)], "2-0a");
+    let reason = fixture.degraded().unwrap();
+    assert!(reason.contains("cannot be written"), "{reason}");
+    assert_eq!(files(folder.path()), ["lock"]);
+    assert_eq!(durable.state().newest_cursor(), "2-0a");
+    // Not at once, but after a while.
+    durable.tend(&set);
+    assert_eq!(files(folder.path()), ["lock"]);
+    commit(&mut durable, 3).unwrap();
+    set.apply(&[token(3)], "3-0a");
+    fixture.clock.pass(Duration::from_secs(61));
+    durable.tend(&set);
+    assert_eq!(fixture.degraded(), None);
+    drop(durable);
+    let (_, restored) = fixture.open(folder.path());
+    let restored = restored.unwrap();
+    assert_eq!(entries(&restored.set).len(), 3);
+    assert!(restored.state.complete);
+}
+
+#[test]
+fn where_it_cannot_be_deleted_either_nothing_may_be_acked() {
+    let (fixture, folder) = (fixture(), tempfile::tempdir().unwrap());
+    let (mut durable, _) = fixture.open(folder.path());
+    commit(&mut durable, 1).unwrap();
+    durable.journal_mut().fill_disk();
+    // A folder in its place cannot be removed as a file is.
+    let log = folder.path().join("log");
+    fs::remove_file(&log).unwrap();
+    fs::create_dir(&log).unwrap();
+    for _ in 0..2 {
+        assert_eq!(commit(&mut durable, 2), Err(Undurable));
+        assert_eq!(durable.state().newest_cursor(), "1-0a");
+    }
+    let reason = fixture.degraded().unwrap();
+    assert!(reason.contains("neither written nor deleted"), "{reason}");
+    fs::remove_dir(&log).unwrap();
+    assert_eq!(commit(&mut durable, 2), Ok(()));
+    assert_eq!(durable.state().newest_cursor(), "2-0a");
+}
+
+#[test]
+fn a_folder_that_cannot_be_used_leaves_the_set_in_memory() {
+    let (fixture, folder) = (fixture(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("file");
+    fs::write(&path, b"").unwrap();
+    let (mut durable, restored) = fixture.open(&path);
+    assert!(restored.is_none());
+    let reason = fixture.degraded().unwrap();
+    assert!(reason.contains(path.to_str().unwrap()), "{reason}");
+    commit(&mut durable, 1).unwrap();
+    durable.tend(&RevokedSet::new());
+    assert_eq!(durable.state().newest_cursor(), "1-0a");
+}
+
+#[test]
+fn a_folder_of_another_process_is_an_error() {
+    let (fixture, folder) = (fixture(), tempfile::tempdir().unwrap());
+    let _durable = fixture.open(folder.path());
+    let clock = fixture.clock.clone();
+    let error = Durable::open(folder.path(), clock, &fixture.health, &fixture.metrics).unwrap_err();
+    assert!(error.to_string().ends_with("is used by another process"));
+}

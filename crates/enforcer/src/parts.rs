@@ -1,0 +1,173 @@
+//! What an enforcer is made of, whether it answers Envoy or a proxy in its own process.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use prometheus_client::registry::Registry;
+use rescind_authz::{Policy, VerifiedTokens};
+use rescind_revocation::RevokedSet;
+use rescind_runtime::{exit::UsageError, health::Health, tls::TlsListener};
+use rescind_xds::{
+    client::{ClientConfig, Security as Link},
+    server::Declared,
+};
+use rustls_pki_types::ServerName;
+
+use crate::{
+    age::Age,
+    certificates::{Certificates, Reloader},
+    clock::{Clock, SystemClock},
+    config::{Config, Enforcer, State},
+    engine::Engine,
+    journal::Durable,
+    keys::{KeyLoader, Keys},
+    metrics::Metrics,
+    readiness::Readiness,
+    staleness::{Freshness, StalePolicy},
+    subscription::{Signals, Subscription},
+};
+
+/// Everything but servers and connections.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) engine: Engine,
+    pub(crate) keys: KeyLoader,
+    pub(crate) subscription: Subscription,
+    pub(crate) health: Health,
+    pub(crate) metrics: Metrics,
+}
+
+impl Parts {
+    /// Reads keys and the own log.
+    pub(crate) fn build(
+        config: &Config,
+        certificates: &Certificates,
+        registry: &mut Registry,
+    ) -> anyhow::Result<Self> {
+        let enforcer = &config.enforcer;
+        let health = Health::new();
+        let metrics = Metrics::register(registry);
+        let readiness = Readiness::new(&health);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let (durable, set, marks) = own_log(&enforcer.state, &clock, &health, &metrics)?;
+        let set = Arc::new(set);
+        let age = Age::new(clock.clone());
+        let (keys, loader) = keys(config, certificates, &health, &metrics)?;
+        let signals = Signals {
+            age: age.clone(),
+            clock,
+            readiness: readiness.clone(),
+            health: health.clone(),
+            metrics: metrics.clone(),
+        };
+        let freshness = Freshness::new(readiness, age, enforcer.staleness.settings());
+        Ok(Self {
+            subscription: Subscription::new(set.clone(), durable, signals)
+                .with_marks(&marks)
+                .allowing_unproven(config.xds.allow_unproven),
+            engine: Engine::new(policy(enforcer), keys, set, freshness, metrics.clone()),
+            keys: loader,
+            health,
+            metrics,
+        })
+    }
+
+    /// Keeps certificates up to their files, those of `checks` too.
+    pub(crate) fn reloader(
+        &self,
+        config: &Config,
+        certificates: &Certificates,
+        checks: Option<&TlsListener>,
+    ) -> Reloader {
+        let Enforcer {
+            keystore,
+            truststore,
+            ..
+        } = &config.enforcer;
+        Reloader::new(
+            keystore,
+            truststore,
+            certificates,
+            checks,
+            &self.health,
+            &self.metrics,
+        )
+    }
+}
+
+/// The keys, and what keeps them fresh.
+pub(crate) fn keys(
+    config: &Config,
+    certificates: &Certificates,
+    health: &Health,
+    metrics: &Metrics,
+) -> anyhow::Result<(Keys, KeyLoader)> {
+    let security = &config.enforcer.security;
+    let store = &config.enforcer.truststore.location;
+    KeyLoader::new(security, store, &certificates.trust, health, metrics)
+}
+
+/// The certificates that the configuration names.
+pub(crate) fn certificates(config: &Config) -> Result<Certificates, UsageError> {
+    let enforcer = &config.enforcer;
+    Certificates::load(&enforcer.keystore, &enforcer.truststore)
+}
+
+/// The way to the adapters.
+pub(crate) fn link(
+    config: &Config,
+    tls: Arc<rustls::ClientConfig>,
+) -> anyhow::Result<ClientConfig> {
+    let xds = &config.xds;
+    let security = Link::Tls {
+        config: tls,
+        server_name: ServerName::try_from(xds.server_name.clone()).context("xds.serverName")?,
+    };
+    let instance = xds.instance_identifier.clone();
+    let mut link = ClientConfig::new(xds.endpoints(), security, instance);
+    link.max_message_bytes = xds.max_message_size;
+    link.backoff_cap = Duration::from_secs(xds.retry_period);
+    let staleness = &config.enforcer.staleness;
+    link.declared = Declared {
+        adapters: Some(xds.adapters.len() as u64),
+        stale_after_s: Some(staleness.bound),
+        stale_policy: Some(name(staleness.policy).to_owned()),
+    };
+    Ok(link)
+}
+
+/// As the configuration and the adapter's status have it.
+fn name(policy: StalePolicy) -> &'static str {
+    match policy {
+        StalePolicy::Deny => "deny",
+        StalePolicy::DenyWrites => "deny-writes",
+        StalePolicy::Allow => "allow",
+    }
+}
+
+/// The own log, the set that it has restored, and the marks beside it.
+fn own_log(
+    state: &State,
+    clock: &Arc<dyn Clock>,
+    health: &Health,
+    metrics: &Metrics,
+) -> anyhow::Result<(Durable, RevokedSet, Vec<u8>)> {
+    if state.directory.as_os_str().is_empty() {
+        let durable = Durable::in_memory(clock.clone(), health, metrics);
+        return Ok((durable, RevokedSet::new(), Vec::new()));
+    }
+    let (durable, restored) = Durable::open(&state.directory, clock.clone(), health, metrics)
+        .context("enforcer.state.directory")?;
+    Ok(match restored {
+        Some(restored) => (durable, restored.set, restored.marks),
+        None => (durable, RevokedSet::new(), Vec::new()),
+    })
+}
+
+fn policy(config: &Enforcer) -> Policy {
+    let policy = config.security.policy();
+    match config.cache.enabled {
+        true => policy.with_known(Arc::new(VerifiedTokens::new(config.cache.maximum_size))),
+        false => policy,
+    }
+}
