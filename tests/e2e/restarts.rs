@@ -22,6 +22,10 @@ pub(crate) fn add(suite: &mut Suite) {
         no_adapter,
     );
     suite.alone(
+        "an_enforcer_killed_while_the_adapter_is_down_refuses_from_its_own_log",
+        own_log,
+    );
+    suite.alone(
         "a_token_revoked_while_the_adapter_is_dead_is_refused_within_10_s_of_its_return",
         dead_adapter,
     );
@@ -49,6 +53,7 @@ async fn revoked_tokens(world: &World, count: usize) -> Vec<String> {
 async fn late_enforcer(broker: &Broker) {
     let world = World::start(broker).await;
     world.end(Part::Enforcer).await;
+    world.forget_enforcer();
     let tokens = revoked_tokens(&world, 10).await;
     world.begin(Part::Enforcer).await;
     for token in &tokens {
@@ -66,6 +71,7 @@ async fn no_adapter(broker: &Broker) {
 
     world.end(Part::Enforcer).await;
     world.end(Part::Adapter).await;
+    world.forget_enforcer();
     world.begin_unready(Part::Enforcer).await;
     let ask = || world.gateway().with_token(&good);
     let answer = eventually(Duration::from_secs(10), ask, |answer| {
@@ -82,6 +88,22 @@ async fn no_adapter(broker: &Broker) {
         world.gateway().with_token(&revoked).await.body,
         REVOKED_TOKEN
     );
+    world.stop().await;
+}
+
+async fn own_log(broker: &Broker) {
+    let world = World::start(broker).await;
+    let good = world.control_plane().token().await;
+    let revoked = revoked_tokens(&world, 1).await.remove(0);
+    world.refused_token(&revoked).await;
+
+    world.end(Part::Adapter).await;
+    world.kill_9(Part::Enforcer).await;
+    assert_eq!(
+        world.gateway().with_token(&revoked).await.body,
+        REVOKED_TOKEN
+    );
+    assert_eq!(world.gateway().with_token(&good).await.status, 200);
     world.stop().await;
 }
 

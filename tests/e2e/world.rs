@@ -200,6 +200,11 @@ impl World {
         self.stack.part(part).stop().await;
     }
 
+    /// Takes an enforcer that has ended its own log away: to the adapter it is a new one.
+    pub(crate) fn forget_enforcer(&self) {
+        fs::remove_dir_all(self.state().join("enforcer")).unwrap();
+    }
+
     /// Starts a part and waits until it is ready.
     pub(crate) async fn begin(&self, part: Part) {
         self.stack.part(part).start().await.unwrap();

@@ -11,18 +11,18 @@ use rescind_runtime::{
     time::unix_now_millis,
     tls::TlsListener,
 };
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::{
     Metrics,
-    catchup::{CatchupTask, Timing},
+    catchup::{Asked, CatchupTask, ControlPlaneClock, Timing},
     config::Config,
-    ingest::{COMMANDS, COMPLETE, HUB, HUB_MESSAGES, Ingest, Writer},
+    ingest::{COMMANDS, COMPLETE, HUB, HUB_MESSAGES, Ingest, SweepClock, Writer},
     opening,
     prepare::{Clients, prepare},
-    publication::Publication,
+    publication::{Publication, SourceFlag},
     serving,
 };
 
@@ -137,8 +137,16 @@ impl Tasks {
     /// The way in: hub and list to the ledger. Returns the way out.
     fn ingest(&mut self, writer: Writer, clients: Option<Clients>, config: &Config) -> Publication {
         let (commands, received) = mpsc::channel(COMMANDS);
-        let publication = Publication::new(writer.reader(), writer.subscribe(), commands.clone());
-        let asked = Arc::new(Notify::new());
+        let source = SourceFlag::default();
+        let publication = Publication::new(
+            writer.reader(),
+            writer.subscribe(),
+            commands.clone(),
+            source.clone(),
+            clients.is_none(),
+        );
+        let asked = Asked::default();
+        let clock = ControlPlaneClock::default();
         let mut hub = None;
         match clients {
             None => info!(
@@ -149,23 +157,27 @@ impl Tasks {
                     let reason = "the control plane's list has not been read yet";
                     self.health.degrade(COMPLETE, reason);
                 }
-                hub = self.hub(clients.hub, &asked);
+                hub = self.hub(clients.hub, &asked, &clock);
                 let section = &config.control_plane;
                 let timing = Timing::new(
                     section.retry_interval().duration(),
                     section.empty_list_wait.duration(),
                 );
-                self.catchup(clients.catchup, timing, &writer, &asked, commands);
+                self.catchup(clients.catchup, timing, &writer, (&asked, &clock), commands);
             }
         }
+        let retain = config.ledger.retain_expired.duration();
+        let clock = config.control_plane.enabled.then_some(clock);
         let ingest = Ingest::new(
             writer,
             hub,
             received,
             asked,
+            SweepClock::new(clock, retain),
             self.health.clone(),
             Arc::clone(&self.metrics.adapter),
-        );
+        )
+        .telling(source);
         let token = self.supervisor.token();
         self.supervisor.spawn("ingest", ingest.run(token));
         publication
@@ -174,18 +186,20 @@ impl Tasks {
     fn hub(
         &mut self,
         config: Option<HubConfig>,
-        asked: &Notify,
+        asked: &Asked,
+        clock: &ControlPlaneClock,
     ) -> Option<mpsc::Receiver<rescind_eventhub::HubMessage>> {
         let Some(config) = config else {
-            let reason = "no event hub is configured: only the list is read, at the start";
+            let reason = "no event hub is configured: only the list is read, every five minutes";
             self.health.degrade(HUB, reason);
-            asked.notify_one();
+            asked.ask();
             return None;
         };
         let endpoints: Vec<_> = config.endpoints.iter().map(ToString::to_string).collect();
         info!(endpoints = endpoints.join(", "), "Event hub is configured");
         let (out, messages) = mpsc::channel(HUB_MESSAGES);
-        let clock: Clock = Arc::new(|| UnixMillis(unix_now_millis()));
+        let clock = clock.clone();
+        let clock: Clock = Arc::new(move || clock.received());
         let metrics = Arc::clone(&self.metrics.hub);
         let token = self.supervisor.token();
         let subscription = subscribe(config, clock, metrics, out, token);
@@ -201,14 +215,15 @@ impl Tasks {
         list: Catchup,
         timing: Timing,
         writer: &Writer,
-        asked: &Arc<Notify>,
+        (asked, clock): (&Asked, &ControlPlaneClock),
         commands: mpsc::Sender<crate::ingest::Command>,
     ) {
         let task = CatchupTask {
             list,
             timing,
             reader: writer.reader(),
-            asked: Arc::clone(asked),
+            asked: asked.clone(),
+            clock: clock.clone(),
             commands,
             health: self.health.clone(),
             metrics: Arc::clone(&self.metrics.adapter),

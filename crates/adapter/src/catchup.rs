@@ -1,32 +1,45 @@
-//! Reads the control plane's whole list after each subscription, and merges it. A list never removes anything.
+//! Reads the control plane's whole list after each subscription, and merges it while it comes. A list never removes
+//! anything.
 //!
 //! ```text
-//! asked ──> read ──> merge in groups ──> complete ──> once more `again_after` later
-//!             │ empty, and the ledger is not complete: read again `empty_list_wait` later, then it counts
-//!             └ fails: degraded, again `retry_interval` later, or `unauthorized_retry` where we are not let in
+//! asked ────────┐                                 ┌──> once more `again_after` later
+//! `every` ──────┴─> read, merging group by group ─┴──> complete
+//!                     │ empty, and the ledger is not complete: read again `empty_list_wait` later, then it counts
+//!                     │ breaks off: what it had stays merged, it does not count
+//!                     └ fails: degraded, again `retry_interval` later and ever less often, or `unauthorized_retry`
+//!                       where we are not let in; at once when somebody asks
 //! ```
 
 use std::sync::Arc;
 
-use rescind_eventhub::{Catchup, CatchupError, RevokedList};
+use rescind_eventhub::{Catchup, CatchupError, Part, Rows};
 use rescind_ledger::LedgerReader;
 use rescind_revocation::UnixMillis;
 use rescind_runtime::{Health, time::unix_now_millis};
 use tokio::{
-    sync::{Notify, mpsc, oneshot},
-    time::{Duration, Instant, sleep, sleep_until},
+    sync::{mpsc, oneshot},
+    time::{Duration, Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+mod asked;
+mod clock;
+
+pub(crate) use asked::Asked;
+pub(crate) use clock::ControlPlaneClock;
+
 use crate::{
     Metrics,
-    ingest::{Command, GROUP},
+    ingest::{CaughtUp, Command},
     metrics::Outcome,
 };
 
 /// The health condition of a list that cannot be read.
 const LIST: &str = "catch-up";
+
+/// The longest wait between two attempts to read a list that cannot be read, where `retry_interval` is not longer.
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
 /// When to read again.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +49,10 @@ pub(crate) struct Timing {
     pub(crate) empty_list_wait: Duration,
     /// After a catch-up it is done once more: the control plane may write its list later than it publishes.
     pub(crate) again_after: Duration,
+    /// After a start the list is read without being asked for: the broker may be away for long.
+    pub(crate) first: Duration,
+    /// And again from time to time: whatever was lost in another way is found.
+    pub(crate) every: Duration,
 }
 
 impl Timing {
@@ -46,6 +63,8 @@ impl Timing {
             unauthorized_retry: Duration::from_secs(30).max(retry_interval),
             empty_list_wait,
             again_after: Duration::from_secs(30),
+            first: Duration::from_secs(10),
+            every: Duration::from_secs(300),
         }
     }
 }
@@ -56,7 +75,8 @@ pub(crate) struct CatchupTask {
     pub(crate) list: Catchup,
     pub(crate) timing: Timing,
     pub(crate) reader: LedgerReader,
-    pub(crate) asked: Arc<Notify>,
+    pub(crate) asked: Asked,
+    pub(crate) clock: ControlPlaneClock,
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) health: Health,
     pub(crate) metrics: Arc<Metrics>,
@@ -65,6 +85,24 @@ pub(crate) struct CatchupTask {
 /// The process is ending.
 #[derive(Debug)]
 struct Ended;
+
+/// What was read of a list.
+#[derive(Debug, Default)]
+struct Merged {
+    revocations: usize,
+    changed: usize,
+}
+
+/// Where the task stands.
+#[derive(Debug, Default)]
+struct State {
+    /// When to read once more, after a catch-up that was asked for.
+    again: Option<Instant>,
+    /// Since when the first list is empty.
+    empty_since: Option<Instant>,
+    /// Readings that failed in a row.
+    failures: u32,
+}
 
 impl CatchupTask {
     /// Runs until `cancel`.
@@ -77,41 +115,112 @@ impl CatchupTask {
     }
 
     async fn for_ever(&self) -> Ended {
-        let mut again = None;
+        let mut state = State::default();
+        let mut next = Instant::now() + self.timing.first;
         loop {
-            tokio::select! {
-                () = self.asked.notified() => again = Some(Instant::now() + self.timing.again_after),
-                () = sleep_until(again.unwrap_or_else(Instant::now)), if again.is_some() => again = None,
+            self.wait(next, &mut state).await;
+            next = match self.read(&mut state).await {
+                Ok(next) => next,
+                Err(ended) => return ended,
+            };
+        }
+    }
+
+    /// Waits until the list is to be read: when somebody asks, or at `next`, or once more after it was asked for.
+    async fn wait(&self, next: Instant, state: &mut State) {
+        let again = state.again;
+        tokio::select! {
+            () = self.asked.asked() => state.again = Some(Instant::now() + self.timing.again_after),
+            () = sleep_until(again.unwrap_or(next)), if again.is_some() => state.again = None,
+            () = sleep_until(next) => {}
+        }
+    }
+
+    /// Reads the list once. When to read it next, unasked.
+    async fn read(&self, state: &mut State) -> Result<Instant, Ended> {
+        let mut merged = Merged::default();
+        let caught_up = CaughtUp {
+            subscriptions: self.asked.subscriptions(),
+            began: UnixMillis(unix_now_millis()),
+        };
+        let wait = match self.merge(caught_up.began, &mut merged).await? {
+            Ok(rows) => {
+                state.failures = 0;
+                self.merged(rows, &merged, caught_up, state).await?
             }
-            let list = self.read().await;
-            if self.merge(list).await.is_err() {
-                return Ended;
+            Err(error) => {
+                state.failures = state.failures.saturating_add(1);
+                self.failed(&error, &merged, state.failures)
+            }
+        };
+        Ok(Instant::now() + wait)
+    }
+
+    /// Merges the list while it comes. A part of it may be merged although it fails.
+    async fn merge(
+        &self,
+        now: UnixMillis,
+        merged: &mut Merged,
+    ) -> Result<Result<Rows, CatchupError>, Ended> {
+        let mut listing = match self.list.fetch(now).await {
+            Ok(listing) => listing,
+            Err(error) => return Ok(Err(error)),
+        };
+        if let Some(date) = listing.date() {
+            self.clock.heard(date, Instant::now());
+            self.metrics.clock_offset(date, now);
+        }
+        loop {
+            match listing.next().await {
+                Ok(Part::Group(group)) => {
+                    merged.revocations += group.len();
+                    merged.changed += self.ask(|answer| Command::Merge(group, answer)).await?;
+                }
+                Ok(Part::End(rows)) => return Ok(Ok(rows)),
+                Err(error) => return Ok(Err(error)),
             }
         }
     }
 
-    /// Reads the list until there is one that counts.
-    async fn read(&self) -> RevokedList {
-        let mut empty_since = None;
-        loop {
-            match self.list.fetch(UnixMillis(unix_now_millis())).await {
-                Ok(list) => {
-                    let wait = self.doubtful(&list, &mut empty_since);
-                    if wait.is_zero() {
-                        return list;
-                    }
-                    self.metrics.catchup(Outcome::empty_first);
-                    sleep(wait).await;
-                }
-                Err(error) => sleep(self.failed(&error)).await,
-            }
+    /// The list is in, if it counts. How long to wait before the next.
+    async fn merged(
+        &self,
+        rows: Rows,
+        merged: &Merged,
+        caught_up: CaughtUp,
+        state: &mut State,
+    ) -> Result<Duration, Ended> {
+        let wait = self.doubtful(rows, &mut state.empty_since);
+        if !wait.is_zero() {
+            self.metrics.catchup(Outcome::empty_first);
+            return Ok(wait);
         }
+        state.empty_since = None;
+        self.ask(|answer| Command::Complete(caught_up, answer))
+            .await?;
+        self.metrics.catchup(Outcome::merged);
+        self.health.recover(LIST);
+        let Merged {
+            revocations: entries,
+            changed,
+        } = *merged;
+        let skipped = rows.skipped;
+        info!(
+            entries,
+            changed, skipped, "Revoked tokens are retrieved from control plane"
+        );
+        if skipped > 0 {
+            warn!(
+                skipped,
+                "Rows of the control plane's list could not be read: what they name is not refused"
+            );
+        }
+        Ok(self.timing.every)
     }
 
     /// How long to wait before an empty list counts. A control plane whose database fails answers 200 and an empty list.
-    fn doubtful(&self, list: &RevokedList, empty_since: &mut Option<Instant>) -> Duration {
-        let empty = list.revocations.is_empty() && list.skipped == 0;
-        if !empty || self.reader.is_complete() {
+    fn doubtful(&self, rows: Rows, empty_since: &mut Option<Instant>) -> Duration {
+        if rows.total > 0 || self.reader.is_complete() {
             return Duration::ZERO;
         }
         let wait = self.timing.empty_list_wait;
@@ -126,7 +235,7 @@ impl CatchupTask {
     }
 
     /// Tells what went wrong, and how long to wait.
-    fn failed(&self, error: &CatchupError) -> Duration {
+    fn failed(&self, error: &CatchupError, merged: &Merged, failures: u32) -> Duration {
         let wait = match error {
             CatchupError::Unauthorized(_) => {
                 self.metrics.catchup(Outcome::unauthorized);
@@ -136,43 +245,20 @@ impl CatchupTask {
             _ => {
                 self.metrics.catchup(Outcome::failed);
                 warn!("Error occurred while fetching revoked tokens from control plane: {error}");
-                self.timing.retry_interval
+                let longest = LONGEST_RETRY.max(self.timing.retry_interval);
+                let doubled = 2u32.saturating_pow(failures.saturating_sub(1));
+                longest.min(self.timing.retry_interval.saturating_mul(doubled))
             }
         };
-        self.health.degrade(LIST, error.to_string());
-        wait
-    }
-
-    async fn merge(&self, list: RevokedList) -> Result<(), Ended> {
-        let RevokedList {
-            revocations,
-            skipped,
-            date: _,
-        } = list;
-        let entries = revocations.len();
-        let mut changed = 0;
-        let mut rest = revocations.into_iter();
-        loop {
-            let group: Vec<_> = rest.by_ref().take(GROUP).collect();
-            if group.is_empty() {
-                break;
-            }
-            changed += self.ask(|answer| Command::Merge(group, answer)).await?;
-        }
-        self.ask(Command::Complete).await?;
-        self.metrics.catchup(Outcome::merged);
-        self.health.recover(LIST);
-        info!(
-            entries,
-            changed, skipped, "Revoked tokens are retrieved from control plane"
-        );
-        if skipped > 0 {
+        if merged.revocations > 0 {
             warn!(
-                skipped,
-                "Rows of the control plane's list could not be read: what they name is not refused"
+                entries = merged.revocations,
+                changed = merged.changed,
+                "The list broke off: what it had is kept, and it does not count as read"
             );
         }
-        Ok(())
+        self.health.degrade(LIST, error.to_string());
+        wait
     }
 
     async fn ask<T>(

@@ -3,7 +3,7 @@
 //! Where Choreo Connect has a setting, its key and nesting are the same, so that an operator's sections can be copied;
 //! `deploy/adapter.toml` documents every key. Seconds are whole numbers, an empty string means unset.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{fmt, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use rescind_runtime::{
     config::{Port, Problems, Schema},
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 mod control_plane;
 mod unused;
 
-pub use control_plane::{Broker, BrokerTls, ControlPlane};
+pub use control_plane::{Broker, BrokerMode, BrokerTls, ControlPlane};
 pub(crate) use control_plane::{path, set};
 
 /// Where the file is when `--config` does not say.
@@ -27,6 +27,10 @@ pub const SCHEMA: Schema = Schema {
     unused: unused::KEYS,
     ..Schema::EMPTY
 };
+
+/// A live event is believed to have expired up to five minutes before it came: what is kept shorter than that and a bucket
+/// of ten minutes could be dropped before it was taken in.
+const RETAIN_EXPIRED: RangeInclusive<Seconds> = Seconds(600)..=Seconds(30 * 24 * 3600);
 
 /// The whole file.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -101,6 +105,8 @@ pub struct Admin {
 pub struct LedgerSection {
     /// The ledger's directory. One process may have it open.
     pub directory: PathBuf,
+    /// How long a token is kept after its expiry.
+    pub retain_expired: Seconds,
 }
 
 /// A time in whole seconds.
@@ -147,6 +153,7 @@ impl Default for LedgerSection {
     fn default() -> Self {
         Self {
             directory: "/var/lib/rescind".into(),
+            retain_expired: Seconds(3600),
         }
     }
 }
@@ -195,6 +202,17 @@ pub fn check(config: &Config, problems: &mut Problems) {
     }
     if ledger.directory.as_os_str().is_empty() {
         problems.add("ledger.directory", "expected a directory");
+    }
+    if !RETAIN_EXPIRED.contains(&ledger.retain_expired) {
+        problems.add(
+            "ledger.retainExpired",
+            format!(
+                "expected {} (ten minutes) to {} (30 days), found {}",
+                RETAIN_EXPIRED.start(),
+                RETAIN_EXPIRED.end(),
+                ledger.retain_expired
+            ),
+        );
     }
     control_plane.check(problems);
 }

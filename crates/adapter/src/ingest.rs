@@ -11,28 +11,33 @@
 use std::sync::Arc;
 
 use anyhow::bail;
-use rescind_eventhub::{Delivery, Event, HubMessage, settle_all};
+use rescind_eventhub::{Delivery, Event, HubMessage, Place, settle_all};
 use rescind_revocation::{Revocation, UnixMillis};
 use rescind_runtime::{Health, time::unix_now_millis};
 use tokio::{
-    sync::{Notify, mpsc, oneshot},
+    sync::{mpsc, oneshot},
     time::{Duration, Instant, MissedTickBehavior, interval, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 mod lines;
+mod source;
+mod sweep;
 mod unreadable;
 mod writer;
 
 use lines::EventLines;
+pub(crate) use source::CaughtUp;
+use source::Source;
+pub(crate) use sweep::SweepClock;
 use unreadable::Unreadable;
 pub(crate) use writer::Writer;
 
-use crate::Metrics;
+use crate::{Metrics, catchup::Asked, publication::SourceFlag};
 
-/// Entries of one commit. One transaction of that size takes some 10 ms, so nobody waits long behind it.
-pub(crate) const GROUP: usize = 10_000;
+/// Messages of one commit. One transaction of that size takes some 10 ms, so nobody waits long behind it.
+const GROUP: usize = 10_000;
 
 /// The hub's channel: the broker's whole window of unacknowledged deliveries fits in.
 pub(crate) const HUB_MESSAGES: usize = 1024;
@@ -42,6 +47,15 @@ pub(crate) const COMMANDS: usize = 4;
 
 /// How often it is stored that the source is good.
 const SOURCE_GOOD: Duration = Duration::from_secs(60);
+
+/// How often the ledger is looked after: what expired is dropped, small rows are joined.
+const UPKEEP: Duration = Duration::from_secs(1);
+
+/// Rows that are joined in one go, each in a commit of at most 10 000 entries; live events go between.
+const JOINS: usize = 4;
+
+/// How long the upkeep rests after it could not write.
+const UPKEEP_RETRY: Duration = Duration::from_secs(30);
 
 /// The health conditions that this task answers for.
 pub(crate) const HUB: &str = "event hub";
@@ -53,7 +67,7 @@ pub(crate) enum Command {
     /// Take in a part of the list. Answered with what was new, once that is durable and published.
     Merge(Vec<Revocation>, oneshot::Sender<usize>),
     /// The whole list is in. Answered once that is durable and published.
-    Complete(oneshot::Sender<()>),
+    Complete(CaughtUp, oneshot::Sender<()>),
     /// The ledger is an old copy of itself.
     SetBack,
 }
@@ -65,19 +79,17 @@ pub(crate) struct Ingest {
     /// `None` without a hub.
     hub: Option<mpsc::Receiver<HubMessage>>,
     commands: mpsc::Receiver<Command>,
-    catchup: Arc<Notify>,
+    catchup: Asked,
+    sweep: SweepClock,
     health: Health,
     metrics: Arc<Metrics>,
     lines: EventLines,
     unreadable: Unreadable,
-    source: SourceState,
-}
-
-/// Whether the source is good: a subscription stands, and the list was read since it does.
-#[derive(Debug, Default)]
-struct SourceState {
-    subscribed: bool,
-    caught_up: bool,
+    source: Source,
+    /// Hears whether the source is good.
+    told: SourceFlag,
+    /// The upkeep rests until then.
+    upkeep_rests: Option<Instant>,
 }
 
 /// What the messages of one group hold.
@@ -92,7 +104,8 @@ impl Ingest {
         writer: Writer,
         hub: Option<mpsc::Receiver<HubMessage>>,
         commands: mpsc::Receiver<Command>,
-        catchup: Arc<Notify>,
+        catchup: Asked,
+        sweep: SweepClock,
         health: Health,
         metrics: Arc<Metrics>,
     ) -> Self {
@@ -101,18 +114,28 @@ impl Ingest {
             hub,
             commands,
             catchup,
+            sweep,
             health,
             metrics,
             lines: EventLines::default(),
             unreadable: Unreadable::default(),
-            source: SourceState::default(),
+            source: Source::default(),
+            told: SourceFlag::default(),
+            upkeep_rests: None,
         }
+    }
+
+    /// Tells `flag` whether the source is good.
+    pub(crate) fn telling(self, flag: SourceFlag) -> Self {
+        Self { told: flag, ..self }
     }
 
     /// Runs until `cancel`. An error is one that only a new start can mend.
     pub(crate) async fn run(mut self, cancel: CancellationToken) -> anyhow::Result<()> {
         let mut minutes = interval(SOURCE_GOOD);
         minutes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut upkeep = interval(UPKEEP);
+        upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut messages = Vec::new();
         loop {
             let due = self.unreadable.due();
@@ -132,6 +155,7 @@ impl Ingest {
                 }
                 Some(command) = self.commands.recv() => self.command(command, &cancel).await?,
                 _ = minutes.tick() => self.source_good().await?,
+                _ = upkeep.tick() => self.upkeep().await?,
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     self.unreadable.flush(Instant::now());
                 }
@@ -149,8 +173,11 @@ impl Ingest {
         for message in messages {
             match message {
                 HubMessage::Delivery(delivery) => group.take(delivery),
-                HubMessage::Subscribed { endpoint } => self.subscribed(&endpoint),
-                HubMessage::Lost { reason } => self.lost(reason),
+                HubMessage::Subscribed { place, endpoint } => self.subscribed(place, &endpoint),
+                HubMessage::Lost { place, reason } => {
+                    self.source.lost(place, reason);
+                    self.show_source();
+                }
             }
         }
         let Group {
@@ -202,14 +229,8 @@ impl Ingest {
                     let _ = answer.send(changed);
                 }
             }
-            Command::Complete(answer) => {
-                let now = now();
-                let marked = self
-                    .writer
-                    .write(move |ledger| ledger.mark_complete(now), cancel);
-                if marked.await?.is_some() {
-                    self.source.caught_up = true;
-                    self.health.recover(COMPLETE);
+            Command::Complete(caught_up, answer) => {
+                if self.complete(caught_up, cancel).await? {
                     let _ = answer.send(());
                 }
             }
@@ -225,25 +246,49 @@ impl Ingest {
                     COMPLETE,
                     "the ledger was set back to an old copy; waiting for the control plane's list",
                 );
-                self.catchup.notify_one();
+                self.catchup.ask();
             }
         }
         Ok(())
     }
 
-    fn subscribed(&mut self, endpoint: &str) {
-        info!(endpoint, "Subscribed to the event hub");
-        self.source = SourceState {
-            subscribed: true,
-            caught_up: false,
+    /// The list is in: the ledger is complete. `false` when cancelled.
+    async fn complete(
+        &mut self,
+        caught_up: CaughtUp,
+        cancel: &CancellationToken,
+    ) -> anyhow::Result<bool> {
+        self.source.caught_up(caught_up);
+        self.told.set(self.source.is_good());
+        // What was revoked since the reading began may be missing where no subscription brings it.
+        let good = if self.source.is_good() {
+            now()
+        } else {
+            caught_up.began
         };
-        self.health.recover(HUB);
-        self.catchup.notify_one();
+        let marked = self
+            .writer
+            .write(move |ledger| ledger.mark_complete(good), cancel);
+        let marked = marked.await?.is_some();
+        if marked {
+            self.health.recover(COMPLETE);
+        }
+        Ok(marked)
     }
 
-    fn lost(&mut self, reason: String) {
-        self.source = SourceState::default();
-        self.health.degrade(HUB, reason);
+    fn subscribed(&mut self, place: Place, endpoint: &str) {
+        info!(endpoint, "Subscribed to the event hub");
+        self.catchup.subscribed();
+        self.source.subscribed(place, self.catchup.subscriptions());
+        self.show_source();
+    }
+
+    fn show_source(&self) {
+        self.told.set(self.source.is_good());
+        match self.source.trouble() {
+            Some(reason) => self.health.degrade(HUB, reason),
+            None => self.health.recover(HUB),
+        }
     }
 
     /// The lines for the events of a group.
@@ -261,7 +306,7 @@ impl Ingest {
                 }
                 Ok(Event::Refetch { kind_name }) => {
                     kinds.push(&**kind_name);
-                    self.catchup.notify_one();
+                    self.catchup.ask();
                 }
                 Err(error) => self.unreadable.record(error, now),
             }
@@ -282,7 +327,7 @@ impl Ingest {
     }
 
     async fn source_good(&mut self) -> anyhow::Result<()> {
-        if self.source.subscribed && self.source.caught_up {
+        if self.source.is_good() {
             let now = now();
             let stored = self
                 .writer
@@ -292,6 +337,23 @@ impl Ingest {
                 warn!(error = %error, "Cannot store that the source is good");
             }
         }
+        Ok(())
+    }
+
+    /// Drops what expired and joins small rows, a little at a time.
+    async fn upkeep(&mut self) -> anyhow::Result<()> {
+        let rests = self
+            .upkeep_rests
+            .is_some_and(|until| Instant::now() < until);
+        if rests {
+            return Ok(());
+        }
+        let horizon = self.sweep.horizon(now(), Instant::now());
+        let kept = self.writer.keep_up(horizon, JOINS).await?;
+        self.upkeep_rests = match kept {
+            Ok(()) => None,
+            Err(()) => Some(Instant::now() + UPKEEP_RETRY),
+        };
         Ok(())
     }
 }

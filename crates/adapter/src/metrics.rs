@@ -1,5 +1,7 @@
 //! What the adapter counts beside what `eventhub` and `xds` count themselves.
 
+use std::sync::atomic::AtomicU64;
+
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue},
     metrics::{
@@ -10,6 +12,7 @@ use prometheus_client::{
     },
     registry::Registry,
 };
+use rescind_revocation::UnixMillis;
 
 /// The way from an event to its publication.
 #[derive(Debug)]
@@ -24,6 +27,10 @@ pub struct Metrics {
     pub(crate) head: Gauge,
     pub(crate) complete: Gauge,
     pub(crate) catchups: Family<OutcomeLabel, Counter>,
+    pub(crate) swept: Counter,
+    pub(crate) horizon: Gauge,
+    pub(crate) source_good: Gauge,
+    pub(crate) clock_offset: Gauge<f64, AtomicU64>,
 }
 
 /// How an attempt to read the list ended.
@@ -56,6 +63,10 @@ impl Default for Metrics {
             head: Gauge::default(),
             complete: Gauge::default(),
             catchups: Family::default(),
+            swept: Counter::default(),
+            horizon: Gauge::default(),
+            source_good: Gauge::default(),
+            clock_offset: Gauge::default(),
         }
     }
 }
@@ -105,6 +116,32 @@ impl Metrics {
             "Attempts to read the control plane's list, by how they ended",
             self.catchups.clone(),
         );
+        registry.register(
+            "ledger_swept",
+            "Tokens that were dropped a while after their expiry",
+            self.swept.clone(),
+        );
+        registry.register(
+            "ledger_horizon_timestamp_seconds",
+            "Expiry before which tokens were dropped",
+            self.horizon.clone(),
+        );
+        registry.register(
+            "source_good_timestamp_seconds",
+            "When the control plane was last heard in full; 0 if never",
+            self.source_good.clone(),
+        );
+        registry.register(
+            "control_plane_clock_offset_seconds",
+            "How far the control plane's clock is ahead of ours",
+            self.clock_offset.clone(),
+        );
+    }
+
+    /// The control plane's clock showed `date` when ours showed `now`.
+    pub(crate) fn clock_offset(&self, date: UnixMillis, now: UnixMillis) {
+        self.clock_offset
+            .set((date.0 as f64 - now.0 as f64) / 1000.0);
     }
 
     pub(crate) fn catchup(&self, outcome: Outcome) {

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use rescind_eventhub::{Catchup, CatchupConfig, HubConfig, HubTls};
+use rescind_eventhub::{Catchup, CatchupConfig, HubConfig, HubTls, Mode};
 use rescind_runtime::{
     exit::UsageError,
     tls::{self, ClientAuth, Identity, TlsError, Trust},
 };
 use tracing::warn;
 
-use crate::config::{BrokerTls, Config, path, set};
+use crate::config::{BrokerMode, BrokerTls, Config, path, set};
 
 const TRUST_STORE: &str = "adapter.truststore.location";
 
@@ -84,7 +84,15 @@ fn hub(config: &Config, trust: &TrustStore<'_>) -> anyhow::Result<Option<HubConf
     } else {
         None
     };
-    let hub = HubConfig::new(endpoints, tls);
+    let broker = &config.control_plane.broker_connection_parameters;
+    let hub = HubConfig {
+        mode: match broker.mode {
+            BrokerMode::Failover => Mode::Failover,
+            BrokerMode::All => Mode::All,
+        },
+        durable_queue: broker.durable(),
+        ..HubConfig::new(endpoints, tls)
+    };
     hub.validate()
         .map_err(|error| UsageError::of(ENDPOINTS, error))?;
     Ok(Some(hub))

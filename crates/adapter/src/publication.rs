@@ -1,14 +1,22 @@
 //! The ledger as a source of the discovery service: sequences are its positions, cursors its versions.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
 
 use prost::Message as _;
 use rescind_ledger::{Cursor, LedgerReader, Live, Resolved};
 use rescind_proto::wso2::discovery::keymgt::{RevokedToken, revoked_token};
 use rescind_revocation::{Kind, Revocation};
-use rescind_xds::{Any, Audience, Chunk, Head, Position, Source, TYPE_URL, wire_len};
+use rescind_xds::{
+    Any, Audience, Chunk, Head, Names, Position, Ranges, Source, TYPE_URL, wire_len,
+};
 use tokio::sync::{mpsc, watch};
 use tracing::warn;
+
+mod named;
+mod packed;
 
 use crate::ingest::Command;
 
@@ -22,6 +30,26 @@ pub(crate) struct Publication {
     head: watch::Receiver<Head>,
     commands: mpsc::Sender<Command>,
     told: AtomicBool,
+    source: SourceFlag,
+    /// There is no control plane whose list could be missing.
+    complete_by_itself: bool,
+    /// What has expired before counts as removed for third parties.
+    removed_before: AtomicU64,
+    expired: named::Expired,
+}
+
+/// Whether the ledger's own source is good at this moment: said by who hears it, asked by who serves. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SourceFlag(Arc<AtomicBool>);
+
+impl SourceFlag {
+    pub(crate) fn set(&self, good: bool) {
+        self.0.store(good, Ordering::Relaxed);
+    }
+
+    fn is_good(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl Publication {
@@ -29,12 +57,18 @@ impl Publication {
         reader: LedgerReader,
         head: watch::Receiver<Head>,
         commands: mpsc::Sender<Command>,
+        source: SourceFlag,
+        complete_by_itself: bool,
     ) -> Self {
         Self {
             reader,
             head,
             commands,
             told: AtomicBool::new(false),
+            source,
+            complete_by_itself,
+            removed_before: AtomicU64::new(0),
+            expired: named::Expired::default(),
         }
     }
 
@@ -100,6 +134,14 @@ impl Source for Publication {
                 _ => return Chunk { resources, to },
             }
         }
+    }
+
+    fn ranges(&self) -> Option<&dyn Ranges> {
+        Some(self)
+    }
+
+    fn names(&self) -> Option<&dyn Names> {
+        Some(self)
     }
 }
 

@@ -5,14 +5,14 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use rescind_eventhub::{DecodeError, Delivery, Event, HubMessage};
+use rescind_eventhub::{DecodeError, Delivery, Event, HubMessage, Place};
 use rescind_ledger::{Ledger, LedgerReader};
 use rescind_revocation::{Expiry, Identifier, Revocation, UnixSeconds};
 use rescind_runtime::Health;
 use rescind_xds::Head;
 use tempfile::TempDir;
 use tokio::{
-    sync::{Notify, mpsc, oneshot, watch},
+    sync::{mpsc, oneshot, watch},
     task::JoinHandle,
     time::{Duration, Instant, timeout},
 };
@@ -23,7 +23,8 @@ pub(crate) mod certificates;
 
 use crate::{
     Metrics,
-    ingest::{COMMANDS, Command, HUB_MESSAGES, Ingest, Writer},
+    catchup::Asked,
+    ingest::{COMMANDS, Command, HUB_MESSAGES, Ingest, SweepClock, Writer},
 };
 
 /// Longer than anything takes: a test that waits so long has failed.
@@ -54,8 +55,12 @@ pub(crate) fn message(event: Result<Event, DecodeError>) -> (HubMessage, oneshot
     (HubMessage::Delivery(delivery), receipt)
 }
 
+/// The only subscription.
+pub(crate) const PLACE: Place = Place { index: 0, count: 1 };
+
 pub(crate) fn subscribed() -> HubMessage {
     HubMessage::Subscribed {
+        place: PLACE,
         endpoint: "amqp://******@broker:5672/".into(),
     }
 }
@@ -67,7 +72,7 @@ pub(crate) struct Prepared {
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) head: watch::Receiver<Head>,
     pub(crate) reader: LedgerReader,
-    pub(crate) asked: Arc<Notify>,
+    pub(crate) asked: Asked,
     pub(crate) health: Health,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) log: Log,
@@ -81,7 +86,7 @@ pub(crate) struct Running {
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) head: watch::Receiver<Head>,
     pub(crate) reader: LedgerReader,
-    pub(crate) asked: Arc<Notify>,
+    pub(crate) asked: Asked,
     pub(crate) health: Health,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) log: Log,
@@ -98,7 +103,7 @@ pub(crate) fn prepared_in(directory: TempDir) -> Prepared {
     let (ledger, _) = Ledger::open(directory.path()).unwrap();
     let (hub, messages) = mpsc::channel(HUB_MESSAGES);
     let (commands, received) = mpsc::channel(COMMANDS);
-    let asked = Arc::new(Notify::new());
+    let asked = Asked::default();
     let health = Health::new();
     let metrics = Arc::new(Metrics::default());
     let writer = Writer::new(ledger, false, health.clone(), Arc::clone(&metrics));
@@ -108,11 +113,19 @@ pub(crate) fn prepared_in(directory: TempDir) -> Prepared {
         commands,
         head: writer.subscribe(),
         reader: writer.reader(),
-        asked: Arc::clone(&asked),
+        asked: asked.clone(),
         health: health.clone(),
         metrics: Arc::clone(&metrics),
         log,
-        ingest: Ingest::new(writer, Some(messages), received, asked, health, metrics),
+        ingest: Ingest::new(
+            writer,
+            Some(messages),
+            received,
+            asked,
+            SweepClock::new(None, Duration::from_secs(3600)),
+            health,
+            metrics,
+        ),
     }
 }
 

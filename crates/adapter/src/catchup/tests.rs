@@ -2,10 +2,12 @@ use std::{collections::VecDeque, net::SocketAddr, sync::Mutex};
 
 use axum::{
     Router,
+    body::Body,
     http::{HeaderMap, StatusCode, header},
     response::IntoResponse,
     routing::get,
 };
+use futures_util::{FutureExt as _, StreamExt as _};
 use rescind_eventhub::CatchupConfig;
 use rescind_revocation::{Identifier, Kind};
 use rescind_runtime::tls;
@@ -25,6 +27,9 @@ const NEW: &str = r#"{
 
 /// What the control plane answers, one after the other; the last one for ever.
 type Script = Vec<(StatusCode, String)>;
+
+/// An answer that says it is longer than it is: the connection ends in its middle.
+const CUT: StatusCode = StatusCode::PARTIAL_CONTENT;
 
 fn ok(body: &str) -> (StatusCode, String) {
     (StatusCode::OK, body.to_owned())
@@ -46,6 +51,16 @@ async fn control_plane(script: Script) -> (SocketAddr, mpsc::Receiver<oneshot::S
             1 => script[0].clone(),
             _ => script.pop_front().unwrap(),
         };
+        if status == CUT {
+            // Had it broken at once, nothing would have been sent.
+            let broken = async {
+                sleep_until(Instant::now() + Duration::from_millis(50)).await;
+                Err(std::io::Error::other("cut"))
+            };
+            let begin = futures_util::future::ready(Ok(body)).boxed();
+            let body = futures_util::stream::iter([begin, broken.boxed()]).buffered(1);
+            return Body::from_stream(body).into_response();
+        }
         (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
     };
     let router = Router::new().route("/internal/data/v1/revokedjwt", get(answer));
@@ -65,6 +80,8 @@ const QUICK: Timing = Timing {
     unauthorized_retry: Duration::from_millis(10),
     empty_list_wait: Duration::from_millis(20),
     again_after: Duration::from_secs(3600),
+    first: Duration::from_secs(3600),
+    every: Duration::from_secs(3600),
 };
 
 async fn fixture(script: Script, timing: Timing) -> Fixture {
@@ -76,13 +93,14 @@ async fn fixture(script: Script, timing: Timing) -> Fixture {
         list: Catchup::new(config).unwrap(),
         timing,
         reader: running.reader.clone(),
-        asked: Arc::clone(&running.asked),
+        asked: running.asked.clone(),
+        clock: ControlPlaneClock::default(),
         commands: running.commands.clone(),
         health: running.health.clone(),
         metrics: Arc::clone(&running.metrics),
     };
     tokio::spawn(task.run(CancellationToken::new()));
-    running.asked.notify_one();
+    running.asked.ask();
     Fixture { running, requests }
 }
 
@@ -152,7 +170,7 @@ async fn a_later_empty_list_removes_nothing() {
     let mut fixture = fixture(vec![ok(OLD), ok(EMPTY)], QUICK).await;
     fixture.request().await;
     fixture.complete().await;
-    fixture.running.asked.notify_one();
+    fixture.running.asked.ask();
     assert!(fixture.request().await);
     fixture.complete().await;
     assert!(fixture.holds(Kind::Token, "token-a"));
@@ -195,11 +213,11 @@ async fn what_is_no_list_is_tried_again_and_again() {
 #[tokio::test]
 async fn a_long_list_is_merged_in_groups() {
     let row = |n: usize| format!(r#"{{"jwt_signature":"token-{n}","expiry_time":0}}"#);
-    let rows: Vec<_> = (0..2 * GROUP + 1).map(row).collect();
+    let rows: Vec<_> = (0..20_001).map(row).collect();
     let mut fixture = fixture(vec![ok(&format!("[{}]", rows.join(",")))], QUICK).await;
     fixture.request().await;
     fixture.complete().await;
-    assert_eq!(fixture.running.reader.len(), 2 * GROUP + 1);
+    assert_eq!(fixture.running.reader.len(), 20_001);
     let update = "New Revoked token cache update";
     let updates = fixture.running.log.lines(update);
     let versions: Vec<_> = updates
@@ -220,4 +238,92 @@ async fn the_list_is_read_once_more_a_while_later() {
     fixture.request().await;
     fixture.running.log.line("entries=3").await;
     assert!(fixture.holds(Kind::App, "key"));
+}
+
+#[tokio::test]
+async fn a_list_that_breaks_off_is_kept_and_does_not_count() {
+    let cut = (CUT, r#"[{"jwt_signature":"token-a"},{"jwt_sig"#.to_owned());
+    let rest = ok(r#"[{"jwt_signature":"token-b"}]"#);
+    let mut fixture = fixture(vec![cut, rest], QUICK).await;
+    assert!(!fixture.request().await);
+    let line = fixture.running.log.line("The list broke off").await;
+    assert!(line.contains("entries=1 changed=1"), "{line}");
+    assert!(fixture.holds(Kind::Token, "token-a"));
+    assert!(!fixture.request().await);
+    fixture.complete().await;
+    // The second list is another one: what only the first had stays.
+    assert!(fixture.holds(Kind::Token, "token-a") && fixture.holds(Kind::Token, "token-b"));
+}
+
+#[tokio::test]
+async fn the_same_list_again_and_again_makes_no_new_version() {
+    // Dated 2099, without a moment, unreadable: each counts as the moment of its first receipt.
+    let rows = r#"{"revokedJWTList":[{"jwt_signature":"token-a","expiry_time":4000000000000}],
+        "revokedJWTConsumerKeyList":[
+            {"consumer_key":"far","revocation_time":4070908800000},
+            {"consumer_key":"none"},
+            {"consumer_key":"odd","revocation_time":"soon"}]}"#;
+    let mut fixture = fixture(vec![ok(rows)], QUICK).await;
+    fixture.request().await;
+    fixture.complete().await;
+    let head = fixture.running.reader.head();
+    assert_eq!(head.sequence, 4);
+    for _ in 0..10 {
+        fixture.running.asked.ask();
+        fixture.request().await;
+        fixture.complete().await;
+    }
+    assert_eq!(fixture.running.reader.head(), head);
+}
+
+#[tokio::test]
+async fn the_list_is_read_without_being_asked_for_from_time_to_time() {
+    let timing = Timing {
+        every: Duration::from_millis(10),
+        ..QUICK
+    };
+    let mut fixture = fixture(vec![ok(OLD), ok(NEW), ok(OLD)], timing).await;
+    for _ in 0..4 {
+        fixture.request().await;
+        fixture.complete().await;
+    }
+    assert_eq!(fixture.running.reader.len(), 3);
+}
+
+#[tokio::test]
+async fn who_asks_does_not_wait_for_the_next_attempt() {
+    let slow = Timing {
+        retry_interval: Duration::from_secs(3600),
+        ..QUICK
+    };
+    let broken = (StatusCode::INTERNAL_SERVER_ERROR, String::new());
+    let mut fixture = fixture(vec![broken, ok(OLD)], slow).await;
+    fixture.request().await;
+    fixture.running.log.line("status 500").await;
+    fixture.running.asked.ask();
+    fixture.request().await;
+    fixture.complete().await;
+}
+
+#[test]
+fn attempts_grow_further_apart_while_they_fail() {
+    let tls = tls::insecure_client_config(None, &[]).unwrap();
+    let config = CatchupConfig::new("http://localhost", "admin", "secret", tls);
+    let running = prepared();
+    let task = CatchupTask {
+        list: Catchup::new(config).unwrap(),
+        timing: Timing::new(Duration::from_secs(5), Duration::ZERO),
+        reader: running.reader.clone(),
+        asked: Asked::default(),
+        clock: ControlPlaneClock::default(),
+        commands: running.commands.clone(),
+        health: running.health.clone(),
+        metrics: Arc::clone(&running.metrics),
+    };
+    let wait = |error, failures| task.failed(&error, &Merged::default(), failures).as_secs();
+    let waits: Vec<_> = (1..=6)
+        .map(|n| wait(CatchupError::Status(500), n))
+        .collect();
+    assert_eq!(waits, [5, 10, 20, 40, 60, 60]);
+    assert_eq!(wait(CatchupError::Unauthorized(401), 1), 30);
 }

@@ -1,14 +1,22 @@
 //! `[controlPlane]`: where revocations come from, over AMQP and over REST.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+};
 
-use rescind_eventhub::{Catchup, CatchupConfig, CatchupConfigError, Endpoint, parse_endpoint};
+use rescind_eventhub::{
+    Catchup, CatchupConfig, CatchupConfigError, DurableQueue, Endpoint, parse_endpoint,
+};
 use rescind_runtime::{Secret, config::Problems, tls};
 use serde::{Deserialize, Serialize};
 
 use super::Seconds;
 
 const ENDPOINTS: &str = "controlPlane.brokerConnectionParameters.eventListeningEndpoints";
+
+/// How long a queue may be kept unused.
+const DURABLE: RangeInclusive<Seconds> = Seconds(1)..=Seconds(30 * 24 * 3600);
 
 /// A time that nobody means.
 const LONGEST: Seconds = Seconds(24 * 3600);
@@ -43,14 +51,53 @@ pub struct ControlPlane {
 }
 
 /// `[controlPlane.brokerConnectionParameters]`
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Broker {
     /// Brokers in the order in which they are tried. An empty list runs without a hub.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event_listening_endpoints: Option<Vec<String>>,
+    /// Whether one of several brokers is enough.
+    pub mode: BrokerMode,
+    /// The name of a queue that outlives its connection, on RabbitMQ; empty for none.
+    pub durable_queue: String,
+    /// How long that is kept unused.
+    pub durable_queue_expires: Seconds,
     /// `[controlPlane.brokerConnectionParameters.tls]`
     pub tls: BrokerTls,
+}
+
+/// What several brokers are to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum BrokerMode {
+    /// Any of them has every event: the first one that answers is subscribed to.
+    #[default]
+    Failover,
+    /// An event may reach only one of them: all are subscribed to.
+    All,
+}
+
+impl Default for Broker {
+    fn default() -> Self {
+        Self {
+            event_listening_endpoints: None,
+            mode: BrokerMode::Failover,
+            durable_queue: String::new(),
+            durable_queue_expires: Seconds(24 * 3600),
+            tls: BrokerTls::default(),
+        }
+    }
+}
+
+impl Broker {
+    /// The durable queue, if one is asked for.
+    pub fn durable(&self) -> Option<DurableQueue> {
+        set(&self.durable_queue).map(|name| DurableQueue {
+            name,
+            expires: self.durable_queue_expires.duration(),
+        })
+    }
 }
 
 /// `[controlPlane.brokerConnectionParameters.tls]`, for `amqps` endpoints.
@@ -166,8 +213,27 @@ impl ControlPlane {
     fn check_broker(&self, problems: &mut Problems) {
         let Broker {
             event_listening_endpoints,
+            mode: _,
+            durable_queue,
+            durable_queue_expires,
             tls,
         } = &self.broker_connection_parameters;
+        if durable_queue.len() > 255 || durable_queue.starts_with("amq.") {
+            problems.add(
+                "controlPlane.brokerConnectionParameters.durableQueue",
+                "expected a name of at most 255 bytes that does not begin with `amq.`, or nothing",
+            );
+        }
+        if !DURABLE.contains(durable_queue_expires) {
+            problems.add(
+                "controlPlane.brokerConnectionParameters.durableQueueExpires",
+                format!(
+                    "expected {} to {} (30 days), found {durable_queue_expires}",
+                    DURABLE.start(),
+                    DURABLE.end()
+                ),
+            );
+        }
         match event_listening_endpoints {
             Some(endpoints) => {
                 for (at, text) in endpoints.iter().enumerate() {

@@ -176,6 +176,12 @@ fn a_wrong_value_is_named_with_its_line_and_what_would_be_right() {
         &["2: ledger.directory: expected a directory"],
     );
     check_problems(
+        &section("[ledger]\nretainExpired = 599"),
+        &[
+            "2: ledger.retainExpired: expected 600 s (ten minutes) to 2592000 s (30 days), found 599 s",
+        ],
+    );
+    check_problems(
         &section("[log]\nlevel = \"loud\""),
         &["2: log.level: expected error, warn, info"],
     );
@@ -191,6 +197,8 @@ fn a_wrong_control_plane_is_named_in_one_go() {
          retryInterval = 100000\n\
          emptyListWait = 86401\n\
          [controlPlane.brokerConnectionParameters]\n\
+         durableQueue = \"amq.mine\"\n\
+         durableQueueExpires = 0\n\
          eventListeningEndpoints = [\n\
          \"amqp://a:b@apim\",\n\
          \"http://apim\"]\n\
@@ -201,8 +209,10 @@ fn a_wrong_control_plane_is_named_in_one_go() {
             "3: controlPlane.username: expected the user",
             "4: controlPlane.retryInterval: expected at most 86400 s",
             "5: controlPlane.emptyListWait: expected at most 86400 s",
-            "9: controlPlane.brokerConnectionParameters.eventListeningEndpoints[1]: expected amqp://",
-            "10: controlPlane.brokerConnectionParameters.tls.keyFile: expected the private key",
+            "7: controlPlane.brokerConnectionParameters.durableQueue: expected a name",
+            "8: controlPlane.brokerConnectionParameters.durableQueueExpires: expected 1 s to",
+            "11: controlPlane.brokerConnectionParameters.eventListeningEndpoints[1]: expected amqp://",
+            "12: controlPlane.brokerConnectionParameters.tls.keyFile: expected the private key",
         ],
     );
 }

@@ -1,11 +1,12 @@
 use rescind_ledger::Ledger;
+use rescind_revocation::UnixSeconds;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
 use rescind_eventhub::DecodeError;
 
 use super::*;
-use crate::testing::{message, prepared, prepared_in, revoked, soon, subscribed, token};
+use crate::testing::{PLACE, message, prepared, prepared_in, revoked, soon, subscribed, token};
 
 const UPDATE: &str = "New Revoked token cache update for the label: commonEnforcerLabel version: ";
 
@@ -199,11 +200,15 @@ async fn live_events_go_before_the_list() {
 async fn a_subscription_asks_for_the_list_and_its_loss_is_shown() {
     let running = prepared().run();
     let reason = "amqp://******@broker:5672/: connection refused".to_owned();
-    running.hub.send(HubMessage::Lost { reason }).await.unwrap();
+    let lost = HubMessage::Lost {
+        place: PLACE,
+        reason,
+    };
+    running.hub.send(lost).await.unwrap();
     running.acknowledged(&["token-a"]).await;
     assert_eq!(running.degraded(), ["event hub"]);
     running.hub.send(subscribed()).await.unwrap();
-    soon(running.asked.notified()).await;
+    soon(running.asked.asked()).await;
     running.acknowledged(&["token-b"]).await;
     assert_eq!(running.degraded(), [""; 0]);
 }
@@ -215,7 +220,7 @@ async fn a_batch_asks_for_the_list() {
         kind_name: "token_revocation_batch".into(),
     }));
     running.hub.send(message).await.unwrap();
-    soon(running.asked.notified()).await;
+    soon(running.asked.asked()).await;
     soon(receipt).await.unwrap();
     assert_eq!(
         running.log.lines("is received"),
@@ -227,7 +232,11 @@ async fn a_batch_asks_for_the_list() {
 async fn the_ledger_is_complete_once_the_list_is_in_until_it_is_an_old_copy() {
     let mut running = prepared().run();
     let (answer, completed) = oneshot::channel();
-    let complete = Command::Complete(answer);
+    let caught_up = CaughtUp {
+        subscriptions: 0,
+        began: now(),
+    };
+    let complete = Command::Complete(caught_up, answer);
     running.commands.send(complete).await.unwrap();
     soon(completed).await.unwrap();
     assert!(running.head.borrow_and_update().complete);
@@ -236,7 +245,7 @@ async fn the_ledger_is_complete_once_the_list_is_in_until_it_is_an_old_copy() {
     running.commands.send(Command::SetBack).await.unwrap();
     soon(running.head.changed()).await.unwrap();
     assert!(!running.head.borrow().complete);
-    soon(running.asked.notified()).await;
+    soon(running.asked.asked()).await;
     assert_eq!(running.degraded(), ["completeness"]);
 }
 
@@ -250,8 +259,9 @@ async fn a_hub_that_is_gone_ends_the_task() {
     let metrics = Arc::clone(&prepared.metrics);
     let writer = Writer::new(ledger, false, health.clone(), Arc::clone(&metrics));
     let (_commands, received) = mpsc::channel(1);
-    let asked = Arc::new(Notify::new());
-    let ingest = Ingest::new(writer, Some(gone), received, asked, health, metrics);
+    let sweep = SweepClock::new(None, Duration::from_secs(3600));
+    let asked = Asked::default();
+    let ingest = Ingest::new(writer, Some(gone), received, asked, sweep, health, metrics);
     let error = soon(ingest.run(CancellationToken::new()))
         .await
         .unwrap_err();
@@ -259,4 +269,93 @@ async fn a_hub_that_is_gone_ends_the_task() {
         error.to_string(),
         "the subscription to the event hub has ended"
     );
+}
+
+fn expiring(name: &str, seconds: u64) -> Revocation {
+    Revocation::Token {
+        identifier: rescind_revocation::Identifier::new(name).unwrap(),
+        expiry: rescind_revocation::Expiry::Known(UnixSeconds(seconds)),
+    }
+}
+
+#[tokio::test]
+async fn the_upkeep_moves_the_horizon_and_joins_rows() {
+    let directory = TempDir::new().unwrap();
+    let (mut ledger, _) = Ledger::open(directory.path()).unwrap();
+    for n in 0..20 {
+        ledger
+            .append(&[expiring(&format!("token-{n}"), 500 * n)])
+            .unwrap();
+    }
+    let metrics = Arc::new(Metrics::default());
+    let mut writer = Writer::new(ledger, false, Health::new(), Arc::clone(&metrics));
+    let horizon = UnixSeconds(6_000);
+    writer.keep_up(Some(horizon), 10).await.unwrap().unwrap();
+    assert_eq!(writer.reader().horizon(), horizon);
+    assert_eq!((metrics.swept.get(), metrics.entries.get()), (12, 8));
+    assert_eq!(metrics.horizon.get(), 6_000);
+    let connection = Connection::open(directory.path().join("ledger.db")).unwrap();
+    let rows: i64 = connection
+        .query_row("SELECT count(*) FROM groups", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(rows, 1);
+    writer.keep_up(None, 10).await.unwrap().unwrap();
+    assert_eq!(writer.reader().horizon(), horizon);
+}
+
+#[tokio::test]
+async fn an_upkeep_that_cannot_write_is_degraded_until_it_can() {
+    let directory = TempDir::new().unwrap();
+    let (mut ledger, _) = Ledger::open(directory.path()).unwrap();
+    ledger.append(&[expiring("token-a", 1)]).unwrap();
+    let health = Health::new();
+    let metrics = Arc::new(Metrics::default());
+    let mut writer = Writer::new(ledger, false, health.clone(), metrics);
+    let blocker = blocker(&directory);
+    let horizon = Some(UnixSeconds(6_000));
+    writer.keep_up(horizon, 1).await.unwrap().unwrap_err();
+    assert_eq!(health.report().degraded.len(), 1);
+    assert_eq!(writer.reader().len(), 1);
+    drop(blocker);
+    writer.keep_up(horizon, 1).await.unwrap().unwrap();
+    assert_eq!(health.report().degraded, []);
+    assert!(writer.reader().is_empty());
+}
+
+#[tokio::test]
+async fn a_ledger_that_cannot_be_written_to_at_the_start_is_degraded_and_not_unready() {
+    let directory = TempDir::new().unwrap();
+    let (mut ledger, _) = Ledger::open(directory.path()).unwrap();
+    ledger.append(&[expiring("token-a", 1)]).unwrap();
+    drop(ledger);
+    let blocker = blocker(&directory);
+    let (ledger, opening) = Ledger::open(directory.path()).unwrap();
+    assert!(opening.unwritable.is_some());
+    let health = Health::new();
+    let metrics = Arc::new(Metrics::default());
+    let mut writer = Writer::new(ledger, false, health.clone(), metrics);
+    assert_eq!(health.report().degraded.len(), 1);
+    assert!(health.is_ready());
+    drop(blocker);
+    writer.keep_up(None, 1).await.unwrap().unwrap();
+    assert_eq!(health.report().degraded, []);
+}
+
+#[tokio::test]
+async fn of_several_brokers_the_lost_one_is_named() {
+    let running = prepared().run();
+    let place = |index| Place { index, count: 2 };
+    let stands = HubMessage::Subscribed {
+        place: place(0),
+        endpoint: "amqp://******@one:5672/".into(),
+    };
+    let lost = HubMessage::Lost {
+        place: place(1),
+        reason: "amqp://******@two:5672/: refused".into(),
+    };
+    running.hub.send(stands).await.unwrap();
+    running.hub.send(lost).await.unwrap();
+    running.acknowledged(&["token-a"]).await;
+    let reason = "1 of 2 brokers: amqp://******@two:5672/: refused".to_owned();
+    assert_eq!(running.health.report().degraded, [(HUB, reason)]);
 }

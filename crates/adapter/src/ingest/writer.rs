@@ -3,13 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use rescind_ledger::{Cursor, Ledger, LedgerError, LedgerReader};
-use rescind_revocation::Revocation;
+use rescind_ledger::{Cursor, Ledger, LedgerError, LedgerReader, Swept};
+use rescind_revocation::{Revocation, UnixSeconds};
 use rescind_runtime::Health;
 use rescind_xds::{Head, Position};
 use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
-use tracing::error;
+use tracing::{debug, error, warn};
 
 use crate::Metrics;
 
@@ -41,6 +41,9 @@ impl Writer {
         health: Health,
         metrics: Arc<Metrics>,
     ) -> Self {
+        if !ledger.is_writable() {
+            health.degrade(LEDGER, "it cannot be written to; the log says why");
+        }
         let writer = Self {
             reader: ledger.reader(),
             ledger: Some(ledger),
@@ -114,18 +117,8 @@ impl Writer {
         &mut self,
         write: impl FnOnce(&mut Ledger) -> Result<T, LedgerError> + Send + 'static,
     ) -> anyhow::Result<Result<T, LedgerError>> {
-        let mut ledger = self
-            .ledger
-            .take()
-            .context("the ledger's writer was lost to a cancelled write")?;
         let began = std::time::Instant::now();
-        let (ledger, written) = tokio::task::spawn_blocking(move || {
-            let written = write(&mut ledger);
-            (ledger, written)
-        })
-        .await
-        .context("a write to the ledger panicked")?;
-        self.ledger = Some(ledger);
+        let written = self.on_its_thread(write).await?;
         match &written {
             Ok(_) => {
                 self.metrics.commits.inc();
@@ -138,6 +131,64 @@ impl Writer {
             }
         }
         self.publish();
+        Ok(written)
+    }
+
+    /// Moves the horizon, if it is known where to, and joins at most `joins` runs of rows. `Err` where that could not be
+    /// written: it is told, and tried again later.
+    pub(crate) async fn keep_up(
+        &mut self,
+        horizon: Option<UnixSeconds>,
+        joins: usize,
+    ) -> anyhow::Result<Result<(), ()>> {
+        let horizon = horizon.filter(|horizon| *horizon != self.reader.horizon());
+        let kept = self
+            .on_its_thread(move |ledger| {
+                let swept = horizon.map(|horizon| ledger.sweep(horizon)).transpose()?;
+                for _ in 0..joins {
+                    if !ledger.tidy()? {
+                        break;
+                    }
+                }
+                Ok(swept)
+            })
+            .await?;
+        self.publish();
+        match kept {
+            Ok(swept) => {
+                self.health.recover(LEDGER);
+                if let Some(Swept { horizon, dropped }) = swept {
+                    self.metrics.swept.inc_by(dropped as u64);
+                    debug!(%horizon, dropped, "The horizon is moved");
+                }
+                Ok(Ok(()))
+            }
+            Err(error @ LedgerError::Behind { .. }) => Err(error.into()),
+            Err(error) => {
+                self.metrics.commit_failures.inc();
+                let reason = format!("{:#}", anyhow::Error::from(error));
+                warn!(reason, "Cannot write to the ledger");
+                self.health.degrade(LEDGER, reason);
+                Ok(Err(()))
+            }
+        }
+    }
+
+    async fn on_its_thread<T: Send + 'static>(
+        &mut self,
+        write: impl FnOnce(&mut Ledger) -> Result<T, LedgerError> + Send + 'static,
+    ) -> anyhow::Result<Result<T, LedgerError>> {
+        let mut ledger = self
+            .ledger
+            .take()
+            .context("the ledger's writer was lost to a cancelled write")?;
+        let (ledger, written) = tokio::task::spawn_blocking(move || {
+            let written = write(&mut ledger);
+            (ledger, written)
+        })
+        .await
+        .context("a write to the ledger panicked")?;
+        self.ledger = Some(ledger);
         Ok(written)
     }
 
@@ -162,5 +213,9 @@ impl Writer {
         self.metrics.entries.set(self.reader.len() as i64);
         self.metrics.head.set(head.position.0.cast_signed());
         self.metrics.complete.set(head.complete.into());
+        let horizon = self.reader.horizon().0;
+        self.metrics.horizon.set(horizon.cast_signed());
+        let good = self.reader.source_good_at().unwrap_or_default().second();
+        self.metrics.source_good.set(good.0.cast_signed());
     }
 }

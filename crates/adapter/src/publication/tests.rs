@@ -19,6 +19,7 @@ fn app(text: &str) -> Revocation {
     Revocation::App {
         consumer_key: id(text),
         revoked_at: UnixMillis(7),
+        disbelieved: None,
     }
 }
 
@@ -27,6 +28,7 @@ fn subject(text: &str) -> Revocation {
         entity_id: id(text),
         entity_type: "USER_ID".into(),
         revoked_at: UnixMillis(u64::MAX),
+        disbelieved: None,
     }
 }
 
@@ -45,7 +47,7 @@ fn fixture(group: &[Revocation]) -> Fixture {
     let head = watch::Sender::new(Head::default()).subscribe();
     Fixture {
         _directory: directory,
-        publication: Publication::new(ledger.reader(), head, tx),
+        publication: Publication::new(ledger.reader(), head, tx, SourceFlag::default(), false),
         ledger,
         commands,
     }
@@ -203,4 +205,61 @@ fn a_version_beyond_the_head_tells_of_an_old_copy_once() {
     }
     assert!(matches!(fixture.commands.try_recv(), Ok(Command::SetBack)));
     assert!(fixture.commands.try_recv().is_err());
+}
+
+fn until(text: &str, second: u64) -> Revocation {
+    Revocation::Token {
+        identifier: id(text),
+        expiry: Expiry::Known(UnixSeconds(second)),
+    }
+}
+
+#[test]
+fn packed_ranges_hold_what_the_log_holds_and_a_statement_is_about_its_head() {
+    let fixture = fixture(&[token("a"), app("b"), subject("c")]);
+    let publication = &fixture.publication;
+    let part = publication.read_packed(Position(0), Position(3), ALL);
+    assert_eq!((part.count, part.to, part.base), (3, Position(3), 0));
+    let entries = rescind_revocation::packed::decode(&part.entries, UnixSeconds(part.base));
+    let live = fixture.ledger.reader().read(0, 3, 9);
+    let expected: Vec<_> = live.iter().map(|live| live.revocation.entry()).collect();
+    assert_eq!(entries.unwrap(), expected);
+
+    let statement = publication.statement();
+    let (digest, count) = (statement.digest, statement.count);
+    let mut digests = rescind_revocation::Digests::new();
+    expected.iter().for_each(|entry| digests.insert(entry));
+    let (own, own_count) = digests.from(UnixSeconds(statement.horizon));
+    assert_eq!((digest, count), (own.to_bytes(), own_count));
+    assert_eq!(statement.position, Position(3));
+    assert_eq!((statement.complete, statement.source_age_ms), (false, None));
+    assert!(statement.as_of_ms > 0);
+}
+
+#[test]
+fn source_age_is_nothing_while_it_is_good_and_counts_from_when_it_last_was() {
+    let mut fixture = fixture(&[]);
+    fixture.ledger.mark_complete(UnixMillis(1_000)).unwrap();
+    let old = fixture.publication.statement();
+    assert!(old.complete && old.source_age_ms.unwrap() > 1_000_000);
+    fixture.publication.source.set(true);
+    assert_eq!(fixture.publication.statement().source_age_ms, Some(0));
+}
+
+#[test]
+fn named_resources_are_tokens_and_count_as_removed_after_their_expiry() {
+    let far = 4_000_000_000;
+    let fixture = fixture(&[until("old", 1200), app("b"), until("new", far)]);
+    let publication = &fixture.publication;
+    // The ledger has swept nothing yet, so nothing is removed long before that.
+    assert_eq!(Names::horizon(publication), 3000);
+    let part = publication.read_named(Position(0), Position(3), 3000, ALL);
+    let found: Vec<_> = part.resources.iter().map(|named| &*named.name).collect();
+    assert_eq!((found, part.to), (vec!["new"], Position(3)));
+    assert_eq!(publication.find("new", 3000).unwrap().name, "new");
+    for gone in ["old", "b", "never", ""] {
+        assert_eq!(publication.find(gone, 3000), None, "{gone}");
+    }
+    assert_eq!(publication.removed(600, 3000).unwrap().to_vec(), ["old"]);
+    assert_eq!(publication.removed(1800, 3000).unwrap().len(), 0);
 }

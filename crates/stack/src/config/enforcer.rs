@@ -1,6 +1,6 @@
 //! `enforcer.toml`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -17,8 +17,8 @@ pub(crate) struct Believed {
     pub(crate) api_key_cert: Option<PathBuf>,
 }
 
-/// The enforcer's configuration.
-pub(crate) fn enforcer(ports: &Ports, certs: &Certs, believed: &Believed) -> Value {
+/// The enforcer's configuration; it keeps its own log in `state`.
+pub(crate) fn enforcer(ports: &Ports, certs: &Certs, believed: &Believed, state: &Path) -> Value {
     let own = certs.identity("enforcer");
     json!({
         "log": { "format": "text", "level": "info" },
@@ -28,6 +28,7 @@ pub(crate) fn enforcer(ports: &Ports, certs: &Certs, believed: &Believed) -> Val
             "restServer": { "enabled": true, "host": "127.0.0.1", "port": ports.enforcer_admin },
             "keystore": { "certPath": own.cert, "keyPath": own.key },
             "truststore": { "location": believed.trust },
+            "state": { "directory": state },
         },
         "xds": {
             "adapters": [format!("127.0.0.1:{}", ports.xds)],

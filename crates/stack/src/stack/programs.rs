@@ -123,7 +123,8 @@ impl Ground {
     }
 
     fn enforcer(&self, plan: &StackBuilder) -> Result<Start> {
-        let config = config::enforcer(&self.ports, &self.certs, &self.believed);
+        let state = self.layout.data(Part::Enforcer);
+        let config = config::enforcer(&self.ports, &self.certs, &self.believed, &state);
         self.of_ours(plan, Part::Enforcer, &config, self.ports.enforcer_admin)
     }
 
