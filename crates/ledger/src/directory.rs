@@ -5,6 +5,8 @@ use std::{
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 
 use crate::{LedgerError, store::cannot_write};
@@ -130,15 +132,27 @@ fn lock_unwritable(directory: &Path) -> Result<Option<File>, LedgerError> {
     Ok(Some(file))
 }
 
+/// Takes the lock. A child process that was forked beside a former owner holds it too, until it runs its own program: a few
+/// milliseconds are waited for that.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a ledger is opened on a thread that may block"
+)]
 fn take(directory: &Path, path: &Path, file: &mut File) -> Result<(), LedgerError> {
-    match file.try_lock() {
-        Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => Err(LedgerError::Locked {
-            path: directory.to_owned(),
-            pid: holder(file),
-        }),
-        Err(TryLockError::Error(source)) => Err(error("lock", path, source)),
+    const ATTEMPTS: u32 = 10;
+    const PAUSE: Duration = Duration::from_millis(10);
+    for attempt in 1.. {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if attempt < ATTEMPTS => thread::sleep(PAUSE),
+            Err(TryLockError::WouldBlock) => break,
+            Err(TryLockError::Error(source)) => return Err(error("lock", path, source)),
+        }
     }
+    Err(LedgerError::Locked {
+        path: directory.to_owned(),
+        pid: holder(file),
+    })
 }
 
 fn holder(lock: &mut File) -> String {

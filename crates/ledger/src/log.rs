@@ -44,8 +44,7 @@ impl Log {
 
     /// The entry at `sequence`.
     pub(crate) fn get(&self, sequence: u64) -> Option<EntryRef<'_>> {
-        let (window, delta) = split(sequence);
-        self.windows.get(&window)?.get(delta)
+        get(&self.windows, sequence)
     }
 
     /// The live entry for one thing.
@@ -56,11 +55,30 @@ impl Log {
         })
     }
 
-    /// Takes in an entry of a group, at a sequence above all others. It supersedes what is held for the same thing.
-    pub(crate) fn push_raw(&mut self, raw: &Raw<'_>) -> Option<Superseded> {
+    /// Takes in an entry of a group, at a sequence above all others. Until [`settle`](Self::settle) it is not found by its
+    /// name, and supersedes nothing.
+    pub(crate) fn push_raw(&mut self, raw: &Raw<'_>) {
         self.scratch.clear();
         raw.put(&mut self.scratch);
-        self.push_scratch(raw.sequence, (raw.entry.kind(), raw.entry.id()))
+        self.push_scratch(raw.sequence);
+        let key = (raw.entry.kind(), raw.entry.id());
+        self.index.put_later(key, raw.sequence);
+    }
+
+    /// Puts the entries of groups into the index, whichever came last in the place of what it supersedes. Returns the
+    /// sequences that are live no more.
+    pub(crate) fn settle(&mut self) -> Vec<u64> {
+        let windows = &self.windows;
+        let key = |sequence| get(windows, sequence).map(|entry| (entry.kind(), entry.id()));
+        let mut superseded = Vec::new();
+        self.index.settle(
+            |held, new| key(held) == key(new),
+            |sequence| superseded.push(sequence),
+        );
+        for sequence in &superseded {
+            self.take_out(*sequence);
+        }
+        superseded
     }
 
     /// Takes in an entry at a sequence above all others. It supersedes what is held for the same thing.
@@ -68,21 +86,20 @@ impl Log {
         self.scratch.clear();
         codec::put_entry(&mut self.scratch, revocation);
         let key = (revocation.kind(), revocation.identifier().id());
-        self.push_scratch(sequence, key)
+        let windows = &self.windows;
+        let held = self.index.put(key, sequence, |sequence| {
+            get(windows, sequence).is_some_and(|entry| names(&entry, key))
+        });
+        let superseded = held.and_then(|sequence| {
+            let entry = self.get(sequence)?.entry();
+            self.take_out(sequence);
+            Some(Superseded { sequence, entry })
+        });
+        self.push_scratch(sequence);
+        superseded
     }
 
-    fn push_scratch(&mut self, sequence: u64, key: Key) -> Option<Superseded> {
-        let held = self.find(key).map(|(sequence, entry)| Superseded {
-            sequence,
-            entry: entry.entry(),
-        });
-        match &held {
-            Some(held) => {
-                self.index.replace(key, held.sequence, sequence);
-                self.take_out(held.sequence);
-            }
-            None => self.index.insert(key, sequence),
-        }
+    fn push_scratch(&mut self, sequence: u64) {
         let (window, delta) = split(sequence);
         if !self.windows.contains_key(&window) {
             // The one before gets no more.
@@ -92,7 +109,6 @@ impl Log {
         }
         let window = self.windows.entry(window).or_default();
         window.push(delta, &self.scratch);
-        held
     }
 
     /// Drops the entry at `sequence`, and says what it was.
@@ -163,6 +179,7 @@ impl Log {
 
     /// Gives back what is only reserved.
     pub(crate) fn shrink(&mut self) {
+        self.index.shrink();
         for window in self.windows.values_mut() {
             window.shrink();
         }
@@ -175,6 +192,11 @@ const LAST: u64 = (1 << BITS) - 1;
 
 fn split(sequence: u64) -> (u64, u16) {
     (sequence >> BITS, (sequence & LAST) as u16)
+}
+
+fn get(windows: &BTreeMap<u64, Window>, sequence: u64) -> Option<EntryRef<'_>> {
+    let (window, delta) = split(sequence);
+    windows.get(&window)?.get(delta)
 }
 
 fn names(entry: &EntryRef<'_>, (kind, id): Key) -> bool {

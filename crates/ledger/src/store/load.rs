@@ -11,12 +11,17 @@ use crate::{Damage, Epoch, codec, epochs::Span, groups::Groups, log::Log};
 /// How far a damaged group may reach to be believed about its key.
 const LARGEST_GROUP: u64 = 1 << 20;
 
+/// Entries that are put into the index together: some 12 MB of it at a time.
+const UNSETTLED: usize = 1_000_000;
+
 /// What a file holds.
 #[derive(Debug, Default)]
 pub(crate) struct Contents {
     /// What is live of the groups that are whole.
     pub(crate) log: Log,
     pub(crate) groups: Groups,
+    /// Entries of the log that are not in its index yet.
+    unsettled: usize,
     pub(crate) epochs: Vec<Span>,
     pub(crate) complete: bool,
     pub(crate) source_good_at: Option<UnixMillis>,
@@ -84,10 +89,21 @@ impl Contents {
             let swept = raw.entry.expiry() < Some(Expiry::Known(self.horizon));
             if swept && raw.entry.expiry().is_some() {
                 self.groups.dropped(raw.sequence);
-            } else if let Some(superseded) = self.log.push_raw(raw) {
-                self.groups.dropped(superseded.sequence);
+            } else {
+                self.log.push_raw(raw);
+                self.unsettled += 1;
             }
         }
+        if self.unsettled >= UNSETTLED {
+            self.settle();
+        }
+    }
+
+    fn settle(&mut self) {
+        for sequence in self.log.settle() {
+            self.groups.dropped(sequence);
+        }
+        self.unsettled = 0;
     }
 }
 
@@ -123,6 +139,7 @@ impl Store {
             Err(error) => return Err(error),
         }
         self.groups(&mut contents)?;
+        contents.settle();
         match check(&self.connection) {
             Ok(verdict) if verdict == "ok" => {}
             Ok(reason) => contents.damage.push(Damage::File {
