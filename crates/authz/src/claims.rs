@@ -119,7 +119,8 @@ impl Lacking {
     /// It cannot be revoked by its user or client.
     pub const ENTITY_ID: Self = Self(8);
 
-    const ALL: [(Self, &'static str); 4] = [
+    /// Each claim by itself, and its name.
+    pub const ALL: [(Self, &'static str); 4] = [
         (Self::JTI, "jti"),
         (Self::IAT, "iat"),
         (Self::AZP, "azp"),

@@ -11,12 +11,15 @@ use serde::{
     de::{IgnoredAny, Unexpected, Visitor},
 };
 
+use loose::{AudienceVisitor, Loose};
+
 use crate::{
     Algorithm, Lacking,
-    encoding::{decode_lenient, encode, pad},
+    encoding::{decode_lenient, encode, is_something, pad},
 };
 
 mod ecdsa;
+mod loose;
 
 /// The longest credential that is taken apart. Envoy refuses requests with more than 60 KiB of headers.
 pub(crate) const MAX_BYTES: usize = 64 * 1024;
@@ -25,7 +28,6 @@ pub(crate) const MAX_BYTES: usize = 64 * 1024;
 pub(crate) struct Token<'a> {
     /// What is signed: header and payload as they were sent.
     pub(crate) signing_input: &'a str,
-    pub(crate) signature: Vec<u8>,
     pub(crate) header: Header,
     pub(crate) claims: Claims,
     signature_text: &'a str,
@@ -100,8 +102,7 @@ impl<'a> Token<'a> {
         }
         let (signing_input, signature_text) = text.rsplit_once('.').ok_or(Malformed)?;
         let (header, payload) = signing_input.split_once('.').ok_or(Malformed)?;
-        let signature = decode_lenient(signature_text);
-        if payload.contains('.') || signature.is_empty() {
+        if payload.contains('.') || !is_something(signature_text) {
             return Err(Malformed);
         }
         let header: Header = object(header)?;
@@ -110,11 +111,15 @@ impl<'a> Token<'a> {
         }
         Ok(Self {
             signing_input,
-            signature,
             header,
             claims: object(payload)?,
             signature_text,
         })
+    }
+
+    /// The signature. It is long, and where the token is known nobody asks for it.
+    pub(crate) fn signature(&self) -> Vec<u8> {
+        decode_lenient(self.signature_text)
     }
 
     /// The `jti`, where there is one.
@@ -130,8 +135,9 @@ impl<'a> Token<'a> {
             return vec![TokenId::of(jti)];
         }
         let mut ids = vec![TokenId::of(self.signature_text)];
-        let twin = ecdsa::twin(&self.signature);
-        for signature in [Some(&self.signature), twin.as_ref()].into_iter().flatten() {
+        let signature = self.signature();
+        let twin = ecdsa::twin(&signature);
+        for signature in [Some(&signature), twin.as_ref()].into_iter().flatten() {
             let canonical = encode(signature);
             ids.push(TokenId::of(&canonical));
             ids.push(TokenId::of(&pad(canonical)));
@@ -172,25 +178,14 @@ fn object<T: for<'de> Deserialize<'de>>(segment: &str) -> Result<T, Malformed> {
 
 impl<'de> Deserialize<'de> for Name {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = serde_json::Value::deserialize(deserializer)?;
-        Ok(Self(match value {
-            serde_json::Value::String(text) if !text.is_empty() => Some(text.into()),
-            serde_json::Value::Number(number) => Some(number.to_string().into()),
-            _ => None,
-        }))
+        let Loose(name) = Loose::deserialize(deserializer)?;
+        Ok(Self(name.filter(|name| !name.is_empty())))
     }
 }
 
 impl<'de> Deserialize<'de> for Audience {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = |value| match value {
-            serde_json::Value::String(text) => Some(text.into()),
-            _ => None,
-        };
-        Ok(Self(match serde_json::Value::deserialize(deserializer)? {
-            serde_json::Value::Array(values) => values.into_iter().filter_map(text).collect(),
-            value => text(value).into_iter().collect(),
-        }))
+        deserializer.deserialize_any(AudienceVisitor)
     }
 }
 

@@ -150,11 +150,15 @@ fn check(key: &VerificationKey, token: &Token<'_>) -> Result<(), Reason> {
     if token.header.is_critical() {
         return Err(Reason::Signature);
     }
-    key.verify(algorithm, token.signing_input.as_bytes(), &token.signature)
-        .map_err(|rejected| match rejected {
-            Rejected::Algorithm => Reason::Algorithm,
-            Rejected::Signature => Reason::Signature,
-        })
+    key.verify(
+        algorithm,
+        token.signing_input.as_bytes(),
+        &token.signature(),
+    )
+    .map_err(|rejected| match rejected {
+        Rejected::Algorithm => Reason::Algorithm,
+        Rejected::Signature => Reason::Signature,
+    })
 }
 
 fn failure(answer: Answer, reason: Reason) -> Failure {

@@ -9,6 +9,8 @@ pub mod client;
 pub mod server;
 
 #[cfg(test)]
+mod black_box;
+#[cfg(test)]
 mod fixtures;
 mod source;
 mod text;

@@ -117,8 +117,13 @@ fn deep_nesting_beside_the_claims_is_skipped_without_harm() {
         &format!(r#"{{"deep":{deep},"jti":"a"}}"#),
     );
     assert_eq!(jti(&token).as_deref(), Some("a"));
-    let token = jwt(r#"{"alg":"RS256"}"#, &format!(r#"{{"azp":{deep}}}"#));
-    assert_eq!(Token::parse(&token).err(), Some(Malformed));
+    let token = jwt(
+        r#"{"alg":"RS256"}"#,
+        &format!(r#"{{"azp":{deep},"jti":"a","aud":{{"deep":{deep}}}}}"#),
+    );
+    let parsed = Token::parse(&token).unwrap();
+    assert!(parsed.claims.azp.0.is_none() && parsed.claims.aud.0.is_empty());
+    assert_eq!(jti(&token).as_deref(), Some("a"));
 }
 
 #[test]
@@ -201,7 +206,10 @@ fn padded_and_unpadded_segments_read_alike() {
     let padded = pad_signature(&token);
     let parsed = Token::parse(&padded).unwrap();
     assert_eq!(parsed.claims.jti.as_deref(), Some("a"));
-    assert_eq!(parsed.signature, Token::parse(&token).unwrap().signature);
+    assert_eq!(
+        parsed.signature(),
+        Token::parse(&token).unwrap().signature()
+    );
     let (header, rest) = EXAMPLE_API_KEY.split_once('.').unwrap();
     let unpadded = format!("{header}.{}", rest.replace('=', ""));
     assert_eq!(jti(&unpadded), jti(EXAMPLE_API_KEY));

@@ -281,11 +281,14 @@ impl Connection {
             to = session.acked;
             stream = Some(answered.stream);
             others |= session.superseded;
-            let whole_walk = Part::Walk {
-                end: true,
-                whole: true,
-            };
-            let walked = answered.part == whole_walk;
+            let walked = matches!(
+                answered.part,
+                Part::Walk {
+                    end: true,
+                    whole: true,
+                    ..
+                }
+            );
             let reached = session.whole_at.is_some_and(|goal| range.to >= goal);
             whole = !skips && (walked || reached);
         }

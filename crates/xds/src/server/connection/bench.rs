@@ -13,7 +13,7 @@ use tokio::{sync::Notify, time::Instant};
 use super::{Connection, Heard, Reply, Standing, Step, StreamId};
 use crate::{
     Audience, Position, Source,
-    fixtures::{FakeSource, names},
+    fixtures::{FakeSource, names, wire::answer_delta},
     server::{
         Declared, Settings,
         gate::Gate,
@@ -263,19 +263,5 @@ pub(super) fn delta(reply: Reply) -> DeltaDiscoveryResponse {
     match reply {
         Reply::Delta(response) => response,
         Reply::State(_) => panic!("not incremental"),
-    }
-}
-
-pub(super) fn answer_delta(
-    response: &DeltaDiscoveryResponse,
-    error: Option<&str>,
-) -> DeltaDiscoveryRequest {
-    DeltaDiscoveryRequest {
-        response_nonce: response.nonce.clone(),
-        error_detail: error.map(|message| rpc::Status {
-            message: message.to_owned(),
-            ..Default::default()
-        }),
-        ..Default::default()
     }
 }

@@ -1,4 +1,7 @@
 //! Whatever order things happen in, a client ends up with what the source holds.
+//!
+//! 500 schedules each; `PROPTEST_CASES` says how many in a soak. A schedule that fails is written down beside this crate
+//! (`proptest-regressions`), and is played first from then on.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -10,11 +13,13 @@ use super::{
     bench::{Bench, answer, state},
 };
 use crate::{
-    Audience,
+    Audience, Position, Source as _,
     fixtures::{FakeSource, names, resource},
     server::Settings,
     wire_len,
 };
+
+mod packed;
 
 #[derive(Debug, Clone)]
 enum Op {
@@ -234,8 +239,15 @@ impl World {
     }
 }
 
+fn schedules() -> ProptestConfig {
+    match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => ProptestConfig::default(),
+        None => ProptestConfig::with_cases(500),
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
+    #![proptest_config(schedules())]
 
     #[test]
     fn a_client_ends_up_with_all_it_can_take(

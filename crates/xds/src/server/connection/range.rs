@@ -32,12 +32,15 @@ pub(super) struct RangeForm {
     log: bool,
     checkpoint: bool,
     walk: Option<Walk>,
+    /// How many walks there were.
+    walks: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Walk {
+    number: u32,
     at: Position,
-    /// `None` until its first part goes out: it reaches to what the client holds then.
+    /// It reaches to what the client holds when its first part goes out; `None` until then.
     goal: Option<Position>,
     /// It began before everything.
     whole: bool,
@@ -51,8 +54,10 @@ impl RangeForm {
     pub(super) fn new(log: bool, checkpoint: bool, start: Position, goal: Position) -> Self {
         let far = start == Position(0) || goal.0.saturating_sub(start.0) > FAR_BEHIND;
         let walk = (log && far).then_some(Walk {
+            number: 0,
             at: start,
-            goal: Some(goal),
+            // What is pushed before a walk over everything begins is named by the walk too.
+            goal: (start != Position(0)).then_some(goal),
             whole: start == Position(0),
             catches_up: true,
             next: None,
@@ -61,6 +66,7 @@ impl RangeForm {
             log,
             checkpoint,
             walk,
+            walks: 1,
         }
     }
 
@@ -76,10 +82,13 @@ impl RangeForm {
         }
     }
 
-    pub(super) fn walked(&mut self, to: Position, end: bool, next: Instant) {
+    pub(super) fn walked(&mut self, to: Position, end: bool, number: u32, next: Instant) {
+        let Some(walk) = self.walk.as_mut().filter(|walk| walk.number == number) else {
+            return;
+        };
         if end {
             self.walk = None;
-        } else if let Some(walk) = &mut self.walk {
+        } else {
             walk.at = walk.at.max(to);
             walk.next = (!walk.catches_up).then_some(next);
         }
@@ -96,7 +105,9 @@ impl RangeForm {
             if name == LOG || name == "*" {
                 let catches_up = !self.log || self.walk.is_some_and(|walk| walk.catches_up);
                 self.log = true;
+                self.walks += 1;
                 self.walk = Some(Walk {
+                    number: self.walks,
                     at: Position(0),
                     goal: None,
                     whole: true,
@@ -219,6 +230,10 @@ impl Connection {
         let Some(walk) = &mut form.walk else {
             return Ok(None);
         };
+        // Until its client has taken its first part, what is pushed is named by the walk too.
+        if walk.at == Position(0) {
+            walk.goal = Some(session.at);
+        }
         let goal = *walk.goal.get_or_insert(session.at);
         let walk = *walk;
         if let Some(next) = walk.next.filter(|next| now < *next) {
@@ -246,6 +261,7 @@ impl Connection {
         let kind = Part::Walk {
             end: part.to >= goal,
             whole: walk.whole,
+            number: walk.number,
         };
         // A walk that begins says so, whatever was skipped before its first part.
         let from = if walk.at == Position(0) {

@@ -73,8 +73,9 @@ pub(super) struct Outstanding {
 pub(super) enum Part {
     /// That of what is new.
     Live,
-    /// That of its walk, which ends here or goes on, and began with nothing or somewhere later.
-    Walk { end: bool, whole: bool },
+    /// That of its walk, which ends here or goes on, and began with nothing or somewhere later. Another walk with another
+    /// number may have taken its place.
+    Walk { end: bool, whole: bool, number: u32 },
     /// None.
     Aside,
 }
@@ -152,7 +153,9 @@ impl Session {
     pub(super) fn taken(&mut self, to: Position, part: Part, next_walk: Instant) {
         match (part, &mut self.form) {
             (Part::Aside, _) => {}
-            (Part::Walk { end, .. }, Form::Range(form)) => form.walked(to, end, next_walk),
+            (Part::Walk { end, number, .. }, Form::Range(form)) => {
+                form.walked(to, end, number, next_walk);
+            }
             _ => self.at = to,
         }
         self.acked = match &self.form {

@@ -130,7 +130,7 @@ fn a_stale_nonce_loses_no_subscription() {
     bench.ack_delta(stream, &first);
     let request = rescind_proto::envoy::service::discovery::v3::DeltaDiscoveryRequest {
         resource_names_subscribe: vec!["token-2".to_owned()],
-        ..super::super::bench::answer_delta(&first, None)
+        ..crate::fixtures::wire::answer_delta(&first, None)
     };
     assert!(matches!(
         bench.request_delta(stream, request),

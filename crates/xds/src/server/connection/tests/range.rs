@@ -295,7 +295,7 @@ fn what_came_of_the_comparison_is_the_state() {
         let response = bench.sent_delta(stream);
         let answer = DeltaDiscoveryRequest {
             node: word.map(crate::wire::proof_node),
-            ..super::bench::answer_delta(&response, None)
+            ..crate::fixtures::wire::answer_delta(&response, None)
         };
         bench.request_delta(stream, answer);
         assert_eq!(bench.standing(stream).state, state, "{word:?}");
