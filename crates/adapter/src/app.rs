@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, process::ExitCode, sync::Arc};
 
+use anyhow::Context as _;
 use rescind_eventhub::{Catchup, Clock, HubConfig, subscribe};
 use rescind_revocation::UnixMillis;
 use rescind_runtime::{
@@ -17,13 +18,15 @@ use tracing::info;
 
 use crate::{
     Metrics,
+    api::{Access, Api},
     catchup::{Asked, CatchupTask, ControlPlaneClock, Timing},
     config::Config,
     ingest::{COMMANDS, COMPLETE, HUB, HUB_MESSAGES, Ingest, SweepClock, Writer},
     opening,
     prepare::{Clients, prepare},
     publication::{Publication, SourceFlag},
-    serving,
+    roster::{Roster, Row, Store, StoreError},
+    serving::{self, Discovery},
 };
 
 /// An adapter whose ports are bound and whose ledger is open; connections queue until [`App::run`].
@@ -60,8 +63,11 @@ impl App {
 
         let xds = &config.adapter.xds;
         let xds = TlsListener::bind(&xds.host, xds.port.get(), prepared.xds_tls).await?;
+        serving::raise_open_files();
         let admin = &config.adapter.admin;
+        let api = Api::new(Access::new(&admin.read_token, &admin.manage_token));
         let admin = Admin::new(health.clone(), Arc::new(page))
+            .merge(api.routes())
             .bind(&admin.host, admin.port.get(), Some(prepared.admin_tls))
             .await?;
         let addresses = Addresses {
@@ -78,15 +84,28 @@ impl App {
             health.clone(),
             Arc::clone(&metrics.adapter),
         );
+        let directory = config.ledger.directory.clone();
+        let opened = tokio::task::spawn_blocking(move || Store::open(&directory));
+        let opened = opened.await.context("opening the roster panicked")?;
+        let kept = Kept::new(opened, &writer, &metrics, &health);
         loaded.done();
 
+        let reader = writer.reader();
         let mut tasks = Tasks {
             supervisor: Supervisor::new(health.clone()),
             health,
             metrics,
         };
-        let publication = tasks.ingest(writer, prepared.control_plane, &config);
-        tasks.serve(xds, admin, publication);
+        let roster = tasks.keep(kept, &config);
+        let publication = tasks.ingest(writer, prepared.control_plane, &config, &roster);
+        let discovery = Discovery::new(
+            Arc::new(publication),
+            &config.adapter.xds,
+            roster.clone(),
+            Arc::clone(&tasks.metrics.xds),
+        );
+        api.serve(reader, roster, discovery.streams.clone());
+        tasks.serve(xds, admin, discovery);
         serving.done();
         info!(xds = %addresses.xds, admin = %addresses.admin, "Adapter is ready");
         Ok(Self {
@@ -135,7 +154,13 @@ struct Tasks {
 
 impl Tasks {
     /// The way in: hub and list to the ledger. Returns the way out.
-    fn ingest(&mut self, writer: Writer, clients: Option<Clients>, config: &Config) -> Publication {
+    fn ingest(
+        &mut self,
+        writer: Writer,
+        clients: Option<Clients>,
+        config: &Config,
+        roster: &Roster,
+    ) -> Publication {
         let (commands, received) = mpsc::channel(COMMANDS);
         let source = SourceFlag::default();
         let publication = Publication::new(
@@ -177,7 +202,7 @@ impl Tasks {
             self.health.clone(),
             Arc::clone(&self.metrics.adapter),
         )
-        .telling(source);
+        .telling(source, roster.clone());
         let token = self.supervisor.token();
         self.supervisor.spawn("ingest", ingest.run(token));
         publication
@@ -232,20 +257,55 @@ impl Tasks {
         self.supervisor.spawn("catch-up", task.run(token));
     }
 
+    /// Receipts, and what keeps them.
+    fn keep(&mut self, kept: Kept, config: &Config) -> Roster {
+        let Kept { roster, store } = kept;
+        if let Some(store) = store {
+            let away = config.adapter.roster.forget_after.duration();
+            let token = self.supervisor.token();
+            let keep = roster.clone().keep(store, away, token);
+            self.supervisor.spawn("roster", keep);
+        }
+        roster
+    }
+
     /// The way out: the two ports.
-    fn serve(&mut self, xds: TlsListener, admin: AdminServer, publication: Publication) {
+    fn serve(&mut self, xds: TlsListener, admin: AdminServer, discovery: Discovery) {
         let token = self.supervisor.token();
-        let serving = serving::serve(
-            xds,
-            Arc::new(publication),
-            Arc::clone(&self.metrics.xds),
-            self.health.clone(),
-            token.clone(),
-        );
+        let serving = discovery.serve(xds, self.health.clone(), token.clone());
         self.supervisor.spawn("xDS", serving);
         self.supervisor.spawn("admin", admin.serve(token));
     }
 }
+
+/// The roster, and its file where that can be used: receipts must not keep an adapter from serving.
+struct Kept {
+    roster: Roster,
+    store: Option<Store>,
+}
+
+impl Kept {
+    fn new(
+        opened: Result<(Store, Vec<Row>), StoreError>,
+        writer: &Writer,
+        metrics: &AllMetrics,
+        health: &Health,
+    ) -> Self {
+        let (store, rows) = match opened {
+            Ok((store, rows)) => (Some(store), rows),
+            Err(error) => {
+                let reason = format!("{error}: who is away is forgotten at the next start");
+                health.degrade(ROSTER, reason);
+                (None, Vec::new())
+            }
+        };
+        let roster = Roster::new(rows, writer.reader(), Arc::clone(&metrics.adapter));
+        Self { roster, store }
+    }
+}
+
+/// The degraded state while the roster has no file.
+const ROSTER: &str = "roster";
 
 #[cfg(test)]
 mod tests;

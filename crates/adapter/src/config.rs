@@ -6,7 +6,7 @@
 use std::{fmt, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use rescind_runtime::{
-    config::{Port, Problems, Schema},
+    config::{Port, Problems, Schema, Secret},
     telemetry::LogConfig,
     tls::Identity,
 };
@@ -58,6 +58,8 @@ pub struct Adapter {
     pub xds: Xds,
     /// `[adapter.admin]`
     pub admin: Admin,
+    /// `[adapter.roster]`
+    pub roster: RosterSection,
 }
 
 /// `[adapter.keystore]`: the identity of both listeners.
@@ -87,9 +89,17 @@ pub struct Xds {
     pub host: String,
     /// Port to listen on.
     pub port: Port,
+    /// Who may subscribe, by the name in its certificate; `*` stands for any text.
+    pub allowed_clients: Vec<String>,
+    /// So many streams may be open at once for one such name.
+    pub max_streams_per_client: u32,
+    /// So many chunks of full syncs are under way at once.
+    pub full_sync_places: u32,
+    /// After so long, and up to a tenth more, a connection is ended so that its client finds an adapter anew; 0 is never.
+    pub max_connection_age: Seconds,
 }
 
-/// `[adapter.admin]`: `/livez`, `/readyz` and `/metrics`, over HTTPS.
+/// `[adapter.admin]`: `/livez`, `/readyz`, `/metrics` and the API below `/v1`, over HTTPS.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Admin {
@@ -97,6 +107,20 @@ pub struct Admin {
     pub host: String,
     /// Port to listen on.
     pub port: Port,
+    /// Who shows this token may read the API below `/v1`; empty: nobody may.
+    #[serde(skip_serializing)]
+    pub read_token: Secret,
+    /// Who shows this one may also forget enforcers.
+    #[serde(skip_serializing)]
+    pub manage_token: Secret,
+}
+
+/// `[adapter.roster]`: who has ever subscribed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct RosterSection {
+    /// Who has been away for so long is forgotten.
+    pub forget_after: Seconds,
 }
 
 /// `[ledger]`
@@ -136,6 +160,10 @@ impl Default for Xds {
         Self {
             host: "0.0.0.0".into(),
             port: Port::new(18000).expect("18000 is not 0"),
+            allowed_clients: vec!["*".into()],
+            max_streams_per_client: 20_000,
+            full_sync_places: 16,
+            max_connection_age: Seconds(3600),
         }
     }
 }
@@ -145,6 +173,16 @@ impl Default for Admin {
         Self {
             host: "127.0.0.1".into(),
             port: Port::new(9843).expect("9843 is not 0"),
+            read_token: Secret::new(""),
+            manage_token: Secret::new(""),
+        }
+    }
+}
+
+impl Default for RosterSection {
+    fn default() -> Self {
+        Self {
+            forget_after: Seconds(30 * 24 * 3600),
         }
     }
 }
@@ -199,6 +237,26 @@ pub fn check(config: &Config, problems: &mut Problems) {
         if host.is_empty() {
             problems.add(key, "expected an address to listen on, such as 0.0.0.0");
         }
+    }
+    for (key, number) in [
+        (
+            "adapter.xds.maxStreamsPerClient",
+            adapter.xds.max_streams_per_client,
+        ),
+        ("adapter.xds.fullSyncPlaces", adapter.xds.full_sync_places),
+    ] {
+        if number == 0 {
+            problems.add(key, "expected 1 or more");
+        }
+    }
+    if adapter.xds.allowed_clients.is_empty() {
+        problems.add(
+            "adapter.xds.allowedClients",
+            "expected names of certificates, or \"*\" for all that the trust store accepts",
+        );
+    }
+    if adapter.roster.forget_after < Seconds(3600) {
+        problems.add("adapter.roster.forgetAfter", "expected 3600 or more");
     }
     if ledger.directory.as_os_str().is_empty() {
         problems.add("ledger.directory", "expected a directory");

@@ -34,7 +34,7 @@ pub(crate) use sweep::SweepClock;
 use unreadable::Unreadable;
 pub(crate) use writer::Writer;
 
-use crate::{Metrics, catchup::Asked, publication::SourceFlag};
+use crate::{Metrics, catchup::Asked, publication::SourceFlag, roster::Roster};
 
 /// Messages of one commit. One transaction of that size takes some 10 ms, so nobody waits long behind it.
 const GROUP: usize = 10_000;
@@ -88,6 +88,8 @@ pub(crate) struct Ingest {
     source: Source,
     /// Hears whether the source is good.
     told: SourceFlag,
+    /// Hears what was published; `None` in tests.
+    roster: Option<Roster>,
     /// The upkeep rests until then.
     upkeep_rests: Option<Instant>,
 }
@@ -121,13 +123,18 @@ impl Ingest {
             unreadable: Unreadable::default(),
             source: Source::default(),
             told: SourceFlag::default(),
+            roster: None,
             upkeep_rests: None,
         }
     }
 
-    /// Tells `flag` whether the source is good.
-    pub(crate) fn telling(self, flag: SourceFlag) -> Self {
-        Self { told: flag, ..self }
+    /// Tells `flag` whether the source is good, and `roster` what was published.
+    pub(crate) fn telling(self, flag: SourceFlag, roster: Roster) -> Self {
+        Self {
+            told: flag,
+            roster: Some(roster),
+            ..self
+        }
     }
 
     /// Runs until `cancel`. An error is one that only a new start can mend.
@@ -192,6 +199,11 @@ impl Ingest {
             return Ok(());
         };
         let now = Instant::now();
+        if let Some(roster) = self.roster.as_ref().filter(|_| changed > 0) {
+            let first = deliveries.iter().map(|delivery| delivery.received_at).min();
+            let received = first.unwrap_or(now).into_std();
+            roster.published(self.writer.head().sequence, received);
+        }
         for delivery in &deliveries {
             let waited = now.saturating_duration_since(delivery.received_at);
             self.metrics

@@ -4,6 +4,7 @@
 //! ledger's writer (`ingest`), one reads the control plane's list (`catchup`), and the streams of the discovery service
 //! read what was published (`publication`).
 
+mod api;
 mod app;
 mod catchup;
 mod cli;
@@ -14,6 +15,7 @@ mod opening;
 mod peer;
 mod prepare;
 mod publication;
+mod roster;
 mod serving;
 
 #[cfg(test)]

@@ -27,6 +27,9 @@ pub struct Metrics {
     pub(crate) head: Gauge,
     pub(crate) complete: Gauge,
     pub(crate) catchups: Family<OutcomeLabel, Counter>,
+    pub(crate) delivery_seconds: Histogram,
+    pub(crate) last_ack_seconds: Histogram,
+    pub(crate) enforcers: Gauge,
     pub(crate) swept: Counter,
     pub(crate) horizon: Gauge,
     pub(crate) source_good: Gauge,
@@ -63,6 +66,10 @@ impl Default for Metrics {
             head: Gauge::default(),
             complete: Gauge::default(),
             catchups: Family::default(),
+            // 0.5 ms to 131 s: from an idle push to a stream that is closed for not ACKing.
+            delivery_seconds: Histogram::new(exponential_buckets(0.000_5, 2.0, 19)),
+            last_ack_seconds: Histogram::new(exponential_buckets(0.000_5, 2.0, 19)),
+            enforcers: Gauge::default(),
             swept: Counter::default(),
             horizon: Gauge::default(),
             source_good: Gauge::default(),
@@ -83,6 +90,21 @@ impl Metrics {
             "ingest_publication_seconds",
             "Time from the receipt of an event to its publication",
             self.publication_seconds.clone(),
+        );
+        registry.register(
+            "delivery_seconds",
+            "Time from the receipt of an event to the ACK of an enforcer",
+            self.delivery_seconds.clone(),
+        );
+        registry.register(
+            "last_ack_seconds",
+            "Time from the receipt of an event to the last ACK of all enforcers that are connected",
+            self.last_ack_seconds.clone(),
+        );
+        registry.register(
+            "enforcers",
+            "Enforcers in the roster, connected or not",
+            self.enforcers.clone(),
         );
         registry.register(
             "ledger_commits",

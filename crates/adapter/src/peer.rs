@@ -1,6 +1,6 @@
-//! Who a client of the xDS port is: the name in its certificate. With its instance identifier it is told apart from others.
+//! What a client of the xDS port is called in log and status, and whether it may subscribe: by the name in its certificate.
 
-use rescind_xds::server::Identify;
+use rescind_xds::server::{Admit, Identify};
 use tonic::{
     Extensions,
     transport::server::{TcpConnectInfo, TlsConnectInfo},
@@ -18,6 +18,31 @@ fn name(extensions: &Extensions) -> Option<String> {
     let leaf = certificates.as_deref().and_then(|chain| chain.first());
     let name = leaf.and_then(|leaf| certificate_name(leaf));
     Some(name.unwrap_or_else(|| "unnamed".to_owned()))
+}
+
+/// Admits whose name fits one of `patterns`.
+pub(crate) fn admit(patterns: Vec<String>) -> Admit {
+    Admit::by(move |name| patterns.iter().any(|pattern| fits(pattern, name)))
+}
+
+/// Whether `name` is `pattern`, where `*` stands for any text.
+fn fits(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = name.strip_prefix(first) else {
+        return false;
+    };
+    let mut parts: Vec<_> = parts.collect();
+    let Some(last) = parts.pop() else {
+        return rest.is_empty();
+    };
+    for part in parts {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
 }
 
 /// The common name, else the first DNS name.
@@ -57,6 +82,26 @@ mod tests {
         }
         let key = KeyPair::generate().unwrap();
         params.self_signed(&key).unwrap().der().to_vec()
+    }
+
+    #[test]
+    fn a_pattern_is_a_name_or_has_stars_for_any_text() {
+        for (pattern, name, fit) in [
+            ("enforcer", "enforcer", true),
+            ("enforcer", "enforcer-2", false),
+            ("*", "", true),
+            ("*", "anything", true),
+            ("gw-*.prod", "gw-7.prod", true),
+            ("gw-*.prod", "gw-.prod", true),
+            ("gw-*.prod", "gw.prod", false),
+            ("gw-*.prod", "gw-7.test", false),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b*c", "a-c-b", false),
+            ("ab*ba", "aba", false),
+            ("", "enforcer", false),
+        ] {
+            assert_eq!(fits(pattern, name), fit, "{pattern} {name}");
+        }
     }
 
     #[test]

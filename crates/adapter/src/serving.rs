@@ -3,14 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rescind_proto::wso2::discovery::service::keymgt::revoked_token_discovery_service_server as discovery;
 use rescind_runtime::{Health, tls::TlsListener};
-use rescind_xds::server::{self, Settings};
+use rescind_xds::server::{self, Handle, Settings, TokenService};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tonic_health::{ServingStatus, server::HealthReporter};
+use tracing::{info, warn};
 
-use crate::{peer, publication::Publication};
+use crate::{config::Xds, peer, publication::Publication, roster::Roster};
 
 /// A client on a dead path notices nothing by itself; it answers pings.
 const PING: Duration = Duration::from_secs(30);
@@ -20,38 +22,99 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// inside it for ever.
 const STREAMS: u32 = 1_000_000;
 
+/// Fewer files than this cannot hold a hundred gateways beside the rest.
+const FEW_FILES: u64 = 1024;
+
 /// What `grpc.health.v1` answers for: the process, its service, and the name that Choreo Connect's own probes ask for.
 pub(crate) const SERVICES: [&str; 3] =
     ["", discovery::SERVICE_NAME, "adapter.internal.RestService"];
 
-/// Serves until `cancel`. Then every stream is ended with `UNAVAILABLE`: the original client never comes back after OK.
-pub(crate) async fn serve(
-    listener: TlsListener,
-    publication: Arc<Publication>,
-    metrics: Arc<server::Metrics>,
-    health: Health,
-    cancel: CancellationToken,
-) -> anyhow::Result<()> {
-    let settings = Settings {
-        identify: peer::identify(),
-        ..Settings::default()
-    };
-    let (service, streams) = server::service(publication, settings, metrics);
-    let (reporter, health_service) = tonic_health::server::health_reporter();
-    let drained = async {
-        cancel.cancelled().await;
-        streams.drain().await;
-    };
-    let server = Server::builder()
-        .http2_keepalive_interval(Some(PING))
-        .http2_keepalive_timeout(Some(PING_TIMEOUT))
-        .max_concurrent_streams(STREAMS)
-        .add_service(service)
-        .add_service(health_service)
-        .serve_with_incoming_shutdown(listener, drained);
-    tokio::select! {
-        served = server => served.context("the xDS server has failed"),
-        never = report(&reporter, &health) => match never {},
+/// The discovery service, made and not yet served.
+#[derive(Debug)]
+pub(crate) struct Discovery {
+    service: discovery::RevokedTokenDiscoveryServiceServer<TokenService<Publication>>,
+    /// Its streams.
+    pub(crate) streams: Handle,
+    max_connection_age: Option<Duration>,
+}
+
+impl Discovery {
+    pub(crate) fn new(
+        publication: Arc<Publication>,
+        xds: &Xds,
+        roster: Roster,
+        metrics: Arc<server::Metrics>,
+    ) -> Self {
+        let age = xds.max_connection_age.duration();
+        let max_connection_age = (!age.is_zero()).then_some(age);
+        let settings = Settings {
+            identify: peer::identify(),
+            admit: peer::admit(xds.allowed_clients.clone()),
+            max_streams: xds.max_streams_per_client as usize,
+            full_sync_places: xds.full_sync_places as usize,
+            max_connection_age,
+            watcher: Some(Arc::new(roster)),
+            ..Settings::default()
+        };
+        let (service, streams) = server::service(publication, settings, metrics);
+        Self {
+            service,
+            streams,
+            max_connection_age,
+        }
+    }
+
+    /// Serves until `cancel`. Then every stream is ended with `UNAVAILABLE`: the original client never comes back after OK.
+    pub(crate) async fn serve(
+        self,
+        listener: TlsListener,
+        health: Health,
+        cancel: CancellationToken,
+    ) -> anyhow::Result<()> {
+        let Self {
+            service,
+            streams,
+            max_connection_age,
+        } = self;
+        let (reporter, health_service) = tonic_health::server::health_reporter();
+        let drained = async {
+            cancel.cancelled().await;
+            streams.drain().await;
+        };
+        let mut server = Server::builder()
+            .http2_keepalive_interval(Some(PING))
+            .http2_keepalive_timeout(Some(PING_TIMEOUT))
+            .max_concurrent_streams(STREAMS);
+        if let Some(age) = max_connection_age {
+            // GOAWAY goes out then; the streams themselves end a little later, each at its own time.
+            server = server.max_connection_age(age);
+        }
+        let server = server
+            .add_service(service)
+            .add_service(health_service)
+            .serve_with_incoming_shutdown(listener, drained);
+        tokio::select! {
+            served = server => served.context("the xDS server has failed"),
+            never = report(&reporter, &health) => match never {},
+        }
+    }
+}
+
+/// Every connection is an open file: raises the limit as far as it goes, and says where that is little.
+pub(crate) fn raise_open_files() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
+        if soft < hard {
+            setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+        }
+        Ok(hard)
+    });
+    match raised {
+        Ok(limit) if limit < FEW_FILES => warn!(
+            limit,
+            "The limit of open files is low: each enforcer takes one"
+        ),
+        Ok(limit) => info!(limit, "Open files"),
+        Err(error) => warn!(%error, "The limit of open files cannot be raised"),
     }
 }
 

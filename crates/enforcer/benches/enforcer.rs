@@ -1,7 +1,8 @@
 //! The enforcer in figures.
 //!
 //! ```text
-//! cargo bench -p rescind-enforcer
+//! cargo bench -p rescind-enforcer                 all of it, half a minute
+//! cargo bench -p rescind-enforcer -- profile      known tokens for some seconds, for a profiler
 //! ```
 //!
 //! A line for each figure goes to standard error, and a JSON object to standard output. Where a peer stands in the row it
@@ -66,6 +67,10 @@ pub(crate) fn median(mut runs: Vec<f64>) -> f64 {
 
 fn main() {
     rescind_runtime::tls::install_crypto_provider();
+    if std::env::args().any(|argument| argument == "profile") {
+        // For a profiler: known tokens, for some seconds.
+        return decision::profile();
+    }
     decision::run();
     share::run();
     start::run();

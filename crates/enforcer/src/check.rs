@@ -43,18 +43,15 @@ impl Checks {
 
     /// Answers one check. `now` is the wall clock's.
     pub fn check(&self, check: &CheckRequest, now: UnixSeconds) -> CheckResponse {
+        let verdict = self.decide(check, now);
         let http = request::http(check);
-        let verdict = self.decide(check, http, now);
         log(http, &verdict.decision);
         response::of(http, verdict)
     }
 
-    fn decide(
-        &self,
-        check: &CheckRequest,
-        http: Option<&HttpRequest>,
-        now: UnixSeconds,
-    ) -> Verdict {
+    /// Decides on one check, without making an answer of it.
+    pub fn decide(&self, check: &CheckRequest, now: UnixSeconds) -> Verdict {
+        let http = request::http(check);
         let (Some(attributes), Some(http)) = (&check.attributes, http) else {
             return self.refuse(now);
         };

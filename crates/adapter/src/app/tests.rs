@@ -10,8 +10,9 @@ use rescind_proto::{
     },
     wso2::discovery::service::keymgt::revoked_token_discovery_service_client::RevokedTokenDiscoveryServiceClient,
 };
+use rescind_revocation::{UnixSeconds, packed};
 use rescind_runtime::{config::Port, tls};
-use rescind_xds::TYPE_URL;
+use rescind_xds::{TYPE_URL, client, server::Proof};
 use tempfile::TempDir;
 use tonic::{
     Code, Streaming,
@@ -182,4 +183,138 @@ async fn what_it_cannot_have_is_named() {
             .starts_with("adapter.truststore.location: "),
         "{error:#}"
     );
+}
+
+/// Holds what a client of ours is sent.
+struct Held(
+    tokio::sync::watch::Sender<(Vec<rescind_revocation::Entry>, Option<client::Checkpoint>)>,
+);
+
+impl client::Sink for Held {
+    fn version(&self) -> String {
+        String::new()
+    }
+
+    fn apply(&mut self, update: client::Update) -> Result<client::Answer, client::Rejection> {
+        let entries = match &update.content {
+            client::Content::Packed(of) => packed::decode(&of.entries, UnixSeconds(of.base)),
+            _ => Ok(Vec::new()),
+        };
+        let entries = entries.map_err(|error| client::Rejection(error.to_string()))?;
+        self.0.send_modify(|(held, checkpoint)| {
+            held.extend(entries);
+            *checkpoint = update.checkpoint;
+        });
+        Ok(client::Answer {
+            proof: Some(Proof::Proven),
+            walk: false,
+        })
+    }
+
+    fn link(&mut self, _: client::LinkState) {}
+}
+
+#[tokio::test]
+async fn one_of_our_enforcers_gets_it_packed_and_its_receipt_is_shown() {
+    tls::install_crypto_provider();
+    let authority = Authority::new();
+    let directory = TempDir::new().unwrap();
+    let (mut ledger, _) = Ledger::open(directory.path()).unwrap();
+    ledger
+        .append(&[token("token-a"), token("token-b")])
+        .unwrap();
+    let checkpoint = ledger.reader().checkpoint();
+    drop(ledger);
+    let mut config = config(&authority, &directory);
+    config.adapter.admin.read_token = rescind_runtime::config::Secret::new("reads");
+    config.adapter.xds.allowed_clients = vec!["enf*".into()];
+    let app = App::build(config).await.unwrap();
+    let addresses = app.addresses();
+    let stop = app.token();
+    let running = tokio::spawn(app.run());
+
+    let (cert, key) = authority.identity("enforcer");
+    let identity = tls::Identity::new(cert, key);
+    let trust = tls::Trust::load(authority.ca()).unwrap();
+    let tls = tls::client_config(&trust, Some(&identity), tls::ALPN_H2).unwrap();
+    let security = client::Security::Tls {
+        config: tls,
+        server_name: "localhost".try_into().unwrap(),
+    };
+    let endpoints = vec![addresses.xds.to_string()];
+    let link = client::ClientConfig::new(endpoints, security, "gw-1".into());
+    let (held, mut seen) = tokio::sync::watch::channel(Default::default());
+    let client = tokio::spawn(client::run(link, Held(held), stop.clone()));
+    let (entries, said) = soon(seen.wait_for(|(_, checkpoint)| checkpoint.is_some()))
+        .await
+        .unwrap()
+        .clone();
+    let said = said.unwrap();
+    assert_eq!((entries.len(), said.count), (2, 2));
+    assert_eq!(said.digest, checkpoint.digest.to_bytes());
+    assert!(said.complete);
+
+    let path = "/v1/versions/2";
+    assert_eq!(page(addresses.admin, path).await.0, 401);
+    let everywhere = async {
+        while !read(addresses.admin, path)
+            .await
+            .contains("\"everywhere\":true")
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(everywhere).await;
+    let enforcers = read(addresses.admin, "/v1/enforcers").await;
+    for part in [
+        "\"identity\":\"enforcer\"",
+        "\"instance\":\"gw-1\"",
+        "\"state\":\"SYNCED\"",
+        "DeltaTokens rescind.v1.Range",
+    ] {
+        assert!(enforcers.contains(part), "{part} {enforcers}");
+    }
+    stop.cancel();
+    soon(client).await.unwrap();
+    assert_eq!(soon(running).await.unwrap(), ExitCode::SUCCESS);
+    // The receipt is durable.
+    let (_, rows) = Store::open(directory.path()).unwrap();
+    assert_eq!((rows[0].acked, &*rows[0].named.instance), (2, "gw-1"));
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_not_allowed_may_not_subscribe() {
+    tls::install_crypto_provider();
+    let authority = Authority::new();
+    let directory = TempDir::new().unwrap();
+    let mut config = config(&authority, &directory);
+    config.adapter.xds.allowed_clients = vec!["gateway-*".into()];
+    let app = App::build(config).await.unwrap();
+    let addresses = app.addresses();
+    let stop = app.token();
+    let running = tokio::spawn(app.run());
+    let mut client =
+        RevokedTokenDiscoveryServiceClient::new(channel(&authority, addresses.xds).await);
+    let refused = client.fetch_tokens(DiscoveryRequest::default()).await;
+    assert_eq!(refused.unwrap_err().code(), Code::PermissionDenied);
+    let refused = client
+        .stream_tokens(tokio_stream::iter([DiscoveryRequest::default()]))
+        .await;
+    assert_eq!(refused.unwrap_err().code(), Code::PermissionDenied);
+    stop.cancel();
+    soon(running).await.unwrap();
+}
+
+/// A page of the API.
+async fn read(address: SocketAddr, path: &str) -> String {
+    let client = reqwest::Client::builder()
+        .tls_backend_preconfigured(rustls::ClientConfig::clone(
+            &tls::insecure_client_config(None, &[]).unwrap(),
+        ))
+        .build()
+        .unwrap();
+    let request = client
+        .get(format!("https://{address}{path}"))
+        .bearer_auth("reads");
+    request.send().await.unwrap().text().await.unwrap()
 }

@@ -12,8 +12,7 @@ use rescind_proto::envoy::service::auth::v3::{
     authorization_client::AuthorizationClient,
     authorization_server::{Authorization, AuthorizationServer},
 };
-use tokio::net::TcpListener;
-use tonic::{Request, Response, Status, codegen::tokio_stream::wrappers::TcpListenerStream};
+use tonic::{Request, Response, Status, transport::server::TcpIncoming};
 
 use super::{
     Figure,
@@ -77,11 +76,13 @@ pub(crate) fn run() {
 }
 
 async fn serve(service: impl Authorization) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let incoming = TcpIncoming::bind(([127, 0, 0, 1], 0).into()).unwrap();
+    // As our own listener does: else answers wait for the other side's delayed ACKs.
+    let incoming = incoming.with_nodelay(Some(true));
+    let address = incoming.local_addr().unwrap();
     let server = tonic::transport::Server::builder()
         .add_service(AuthorizationServer::new(service))
-        .serve_with_incoming(TcpListenerStream::new(listener));
+        .serve_with_incoming(incoming);
     tokio::spawn(server);
     address
 }

@@ -1,6 +1,6 @@
 //! A decision in the words of ext_authz.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use rescind_authz::{Decision, Denial, Permit};
 use rescind_proto::{
@@ -26,6 +26,9 @@ use crate::engine::Verdict;
 /// Choreo Connect's router turns a refusal without this key into a 500 of its own.
 const REPLY: (&str, &str) = ("choreo-connect-enforcer-reply", "Ok");
 
+/// As many entries as an answer may have.
+const MOST_METADATA: usize = 9;
+
 /// What the decision is, with the set's version and age for the access log.
 pub(super) fn of(http: Option<&HttpRequest>, verdict: Verdict) -> CheckResponse {
     let ages = ages(&verdict);
@@ -36,21 +39,21 @@ pub(super) fn of(http: Option<&HttpRequest>, verdict: Verdict) -> CheckResponse 
 }
 
 /// Whole seconds; what is not known is left out.
-fn ages(verdict: &Verdict) -> Vec<(&'static str, String)> {
+fn ages(verdict: &Verdict) -> impl Iterator<Item = (&'static str, String)> + use<> {
     let seconds = |age: Duration| age.as_secs().to_string();
     let link = verdict.link_age.map(|age| ("rescind_age", seconds(age)));
     let source = verdict
         .source_age
         .map(|age| ("rescind_source_age", seconds(age)));
     let stale = verdict.stale.then(|| ("rescind_stale", "true".to_owned()));
-    link.into_iter().chain(source).chain(stale).collect()
+    [link, source, stale].into_iter().flatten()
 }
 
 /// The request passes, without its credentials.
 fn allowed(
     http: Option<&HttpRequest>,
     permit: Permit,
-    ages: Vec<(&'static str, String)>,
+    ages: impl Iterator<Item = (&'static str, String)>,
 ) -> CheckResponse {
     let path = permit.path.map(|path| header(":path", &path));
     let removed = permit.remove_headers.iter().map(|name| name.to_string());
@@ -78,7 +81,7 @@ fn allowed(
 fn denied(
     http: Option<&HttpRequest>,
     denial: &Denial,
-    ages: Vec<(&'static str, String)>,
+    ages: impl Iterator<Item = (&'static str, String)>,
 ) -> CheckResponse {
     let answer = denial.answer;
     let headers = answer.headers().iter();
@@ -110,7 +113,8 @@ fn metadata(
     version: &str,
     reason: &str,
 ) -> Vec<(&'static str, String)> {
-    vec![
+    let mut metadata = Vec::with_capacity(MOST_METADATA);
+    metadata.extend([
         (
             "correlationID",
             http.map(correlation_id).unwrap_or_default(),
@@ -118,19 +122,17 @@ fn metadata(
         (REPLY.0, REPLY.1.to_owned()),
         ("rescind_version", version.to_owned()),
         ("rescind_reason", reason.to_owned()),
-    ]
+    ]);
+    metadata
 }
 
 fn fields(entries: Vec<(&'static str, String)>) -> Struct {
-    let value = |text| Value {
-        kind: Some(Kind::StringValue(text)),
-    };
-    Struct {
-        fields: entries
-            .into_iter()
-            .map(|(key, text)| (key.to_owned(), value(text)))
-            .collect(),
+    let mut fields = HashMap::with_capacity(entries.len());
+    for (key, text) in entries {
+        let kind = Some(Kind::StringValue(text));
+        fields.insert(key.to_owned(), Value { kind });
     }
+    Struct { fields }
 }
 
 /// A header that takes the place of the one that is there.

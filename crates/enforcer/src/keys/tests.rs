@@ -345,3 +345,20 @@ async fn without_token_services_there_is_nothing_to_wait_for() {
     cancel.cancel();
     task.await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_same_keys_read_again_are_the_same_key_set() {
+    let fixture = fixture();
+    let text = jwks(&[&Signer::new("a")]);
+    let path = fixture.file("jwks", &text);
+    let (keys, _task) = fixture.start(&url_of(&path)).await;
+    let before = keys.load().clone();
+    advance(REFRESH + Duration::from_secs(1)).await;
+    settle().await;
+    // What was verified with them stays known.
+    assert!(Arc::ptr_eq(&before, &keys.load()));
+    fixture.file("jwks", &format!("{text} "));
+    advance(REFRESH + Duration::from_secs(1)).await;
+    settle().await;
+    assert!(!Arc::ptr_eq(&before, &keys.load()));
+}

@@ -1,0 +1,376 @@
+//! Who subscribes here, and how far each of them is: the receipts.
+//!
+//! A row is one enforcer: the name in its certificate and its `instanceIdentifier`. Rows outlive streams and restarts, so
+//! that "dead everywhere" counts those that are away too. The streams tell each ACK; a task writes what has changed.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use rescind_ledger::LedgerReader;
+use rescind_revocation::UnixMillis;
+use rescind_runtime::time::unix_now_millis;
+use rescind_xds::{
+    Audience, Position,
+    server::{Client, StreamStatus, Watch},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+mod pending;
+mod row;
+mod standing;
+mod store;
+
+use pending::Pending;
+pub(crate) use row::{Named, Row};
+pub(crate) use standing::{Asked, Receipt, Standing};
+pub(crate) use store::{Store, StoreError};
+
+use crate::Metrics;
+
+/// How often changed rows are written.
+const WRITE: Duration = Duration::from_secs(1);
+
+/// How often it is looked who has been away for too long.
+const FORGET: Duration = Duration::from_secs(3600);
+
+/// Rows of one certificate identity. Beyond that whoever is away longest is forgotten.
+const ROWS: usize = 10_000;
+
+/// The receipts. A clone is the same roster.
+#[derive(Debug, Clone)]
+pub(crate) struct Roster(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    reader: LedgerReader,
+    metrics: Arc<Metrics>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    rows: HashMap<u64, Row>,
+    ids: HashMap<Named, u64>,
+    next_id: u64,
+    live: HashMap<u64, Live>,
+    pending: Pending,
+    forgotten: Vec<u64>,
+}
+
+/// An open stream.
+#[derive(Debug, Clone, Copy)]
+struct Live {
+    row: u64,
+    acked: u64,
+    /// Where the head was when it opened: what was published before is not counted as pushed to it.
+    head: u64,
+}
+
+/// Why a row cannot be forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Forget {
+    Done,
+    Unknown,
+    /// It is connected now.
+    Connected,
+}
+
+impl Roster {
+    /// Goes on with the rows that were written before. Places in another ledger say nothing about this one.
+    pub(crate) fn new(rows: Vec<Row>, reader: LedgerReader, metrics: Arc<Metrics>) -> Self {
+        let mut state = State::default();
+        let (ledger, head) = (reader.ledger_id().to_string(), reader.head().sequence);
+        for mut row in rows {
+            if row.ledger != ledger || row.acked > head {
+                row.ledger.clone_from(&ledger);
+                row.acked = 0;
+            }
+            state.next_id = state.next_id.max(row.id + 1);
+            state.ids.insert(row.named.clone(), row.id);
+            state.rows.insert(row.id, row);
+        }
+        Self(Arc::new(Shared {
+            state: Mutex::new(state),
+            reader,
+            metrics,
+        }))
+    }
+
+    /// The ledger has published what it received at `received_at`; its head is at `position`.
+    pub(crate) fn published(&self, position: u64, received_at: Instant) {
+        let mut state = self.state();
+        let State { live, pending, .. } = &mut *state;
+        pending.publish(position, received_at, live.values().copied());
+        self.observe(pending);
+    }
+
+    /// Every row with the receipts of its streams for what was `asked`.
+    pub(crate) fn receipts(&self, asked: Option<Asked>) -> Vec<Receipt> {
+        let now = UnixMillis(unix_now_millis());
+        let state = self.state();
+        let mut live: HashMap<u64, Vec<u64>> = HashMap::new();
+        for stream in state.live.values() {
+            live.entry(stream.row).or_default().push(stream.acked);
+        }
+        let mut receipts = Vec::with_capacity(state.rows.len());
+        for row in state.rows.values() {
+            let live = live.get(&row.id).map_or(&[][..], Vec::as_slice);
+            receipts.extend(standing::receipts(row, live, asked, now));
+        }
+        drop(state);
+        receipts.sort_by(|one, other| one.row.named.cmp(&other.row.named));
+        receipts
+    }
+
+    /// Forgets a row.
+    pub(crate) fn forget(&self, id: u64) -> Forget {
+        let mut state = self.state();
+        if !state.rows.contains_key(&id) {
+            return Forget::Unknown;
+        }
+        if state.is_connected(id) {
+            return Forget::Connected;
+        }
+        state.remove(id);
+        Forget::Done
+    }
+
+    /// Writes what changes, and forgets who has been away for longer than `away`, until `cancel`.
+    pub(crate) async fn keep(
+        self,
+        store: Store,
+        away: Duration,
+        cancel: CancellationToken,
+    ) -> anyhow::Result<()> {
+        let mut writes = tokio::time::interval(WRITE);
+        let mut forgets = tokio::time::interval(FORGET);
+        let mut store = Some(store);
+        loop {
+            tokio::select! {
+                () = cancel.cancelled() => break,
+                _ = writes.tick() => {}
+                _ = forgets.tick() => self.forget_who_is_away(away),
+            }
+            self.write(&mut store).await;
+        }
+        self.write(&mut store).await;
+        Ok(())
+    }
+
+    async fn write(&self, store: &mut Option<Store>) {
+        let (rows, forgotten) = self.state().changed();
+        if rows.is_empty() && forgotten.is_empty() {
+            return;
+        }
+        let Some(mut writer) = store.take() else {
+            return;
+        };
+        let written = tokio::task::spawn_blocking(move || {
+            let written = writer.write(&rows, &forgotten);
+            (writer, written, rows, forgotten)
+        });
+        let Ok((writer, written, rows, forgotten)) = written.await else {
+            return warn!("The roster is written no more: its writer has failed");
+        };
+        *store = Some(writer);
+        if let Err(error) = written {
+            warn!(%error, "The roster cannot be written; tried again");
+            self.state().again(rows, forgotten);
+        }
+    }
+
+    fn forget_who_is_away(&self, away: Duration) {
+        let now = unix_now_millis();
+        let away = u64::try_from(away.as_millis()).unwrap_or(u64::MAX);
+        let mut state = self.state();
+        let gone: Vec<_> = state
+            .rows
+            .values()
+            .filter(|row| now.saturating_sub(row.seen_at.0) > away)
+            .filter(|row| !state.is_connected(row.id))
+            .map(|row| row.id)
+            .collect();
+        for id in gone {
+            if let Some(row) = state.remove(id) {
+                info!(
+                    identity = row.named.identity,
+                    instance = row.named.instance,
+                    "Enforcer forgotten: it has been away for too long"
+                );
+            }
+        }
+    }
+
+    /// Takes what the pending events have come to into the metrics.
+    fn observe(&self, pending: &mut Pending) {
+        for took in pending.delivered() {
+            self.0.metrics.delivery_seconds.observe(took.as_secs_f64());
+        }
+        for took in pending.completed() {
+            self.0.metrics.last_ack_seconds.observe(took.as_secs_f64());
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Watch for Roster {
+    fn opened(&self, client: &Client, acked: Position, head: Position) {
+        let ledger = self.0.reader.ledger_id().to_string();
+        let now = UnixMillis(unix_now_millis());
+        let mut state = self.state();
+        let id = state.row_of(client, now);
+        if let Some(row) = state.rows.get_mut(&id) {
+            row.opened(client, &ledger, acked.0, now);
+        }
+        let live = Live {
+            row: id,
+            acked: acked.0,
+            head: head.0,
+        };
+        state.live.insert(client.stream, live);
+        let enforcers = state.rows.len();
+        drop(state);
+        self.0.metrics.enforcers.set(enforcers as i64);
+    }
+
+    fn acked(&self, client: &Client, from: Position, to: Position) {
+        let now = UnixMillis(unix_now_millis());
+        let mut state = self.state();
+        let State {
+            live,
+            rows,
+            pending,
+            ..
+        } = &mut *state;
+        let Some(stream) = live.get_mut(&client.stream) else {
+            return;
+        };
+        stream.acked = to.0;
+        pending.acked(from.0, to.0, stream.head);
+        if let Some(row) = rows.get_mut(&stream.row) {
+            row.acked(to.0, now);
+        }
+        self.observe(pending);
+    }
+
+    fn closed(&self, client: &Client, acked: Position) {
+        let now = UnixMillis(unix_now_millis());
+        let mut state = self.state();
+        let State {
+            live,
+            rows,
+            pending,
+            ..
+        } = &mut *state;
+        let Some(stream) = live.remove(&client.stream) else {
+            return;
+        };
+        pending.left(acked.0, stream.head);
+        if let Some(row) = rows.get_mut(&stream.row) {
+            row.closed(acked.0, now);
+        }
+        self.observe(pending);
+    }
+
+    fn changed(&self, status: StreamStatus) {
+        let named = Named {
+            identity: status.identity.clone(),
+            instance: status.instance.clone(),
+        };
+        let mut state = self.state();
+        let Some(id) = state.ids.get(&named).copied() else {
+            return;
+        };
+        if let Some(row) = state.rows.get_mut(&id) {
+            row.changed(&status);
+        }
+    }
+}
+
+impl State {
+    /// The row of a client, made where there is none.
+    fn row_of(&mut self, client: &Client, now: UnixMillis) -> u64 {
+        let named = Named {
+            identity: client.identity.clone(),
+            instance: client.instance.clone(),
+        };
+        if let Some(id) = self.ids.get(&named) {
+            return *id;
+        }
+        self.make_room(&named.identity);
+        let id = self.next_id;
+        self.next_id += 1;
+        self.ids.insert(named.clone(), id);
+        self.rows.insert(id, Row::new(id, named, now));
+        id
+    }
+
+    /// One identity does not fill the roster.
+    fn make_room(&mut self, identity: &str) {
+        if self.rows.len() < ROWS {
+            return;
+        }
+        let own = |row: &&Row| row.named.identity == identity;
+        if self.rows.values().filter(own).count() < ROWS {
+            return;
+        }
+        let away = self
+            .rows
+            .values()
+            .filter(own)
+            .filter(|row| !self.is_connected(row.id));
+        if let Some(id) = away.min_by_key(|row| row.seen_at).map(|row| row.id) {
+            self.remove(id);
+            warn!(
+                identity,
+                "More than {ROWS} enforcers of one certificate: the one away longest is forgotten"
+            );
+        }
+    }
+
+    fn is_connected(&self, id: u64) -> bool {
+        self.live.values().any(|live| live.row == id)
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Row> {
+        let row = self.rows.remove(&id)?;
+        self.ids.remove(&row.named);
+        self.forgotten.push(id);
+        Some(row)
+    }
+
+    /// What is to be written.
+    fn changed(&mut self) -> (Vec<Row>, Vec<u64>) {
+        let rows = self.rows.values_mut().filter(|row| row.dirty);
+        let rows = rows.map(|row| {
+            row.dirty = false;
+            row.clone()
+        });
+        (rows.collect(), std::mem::take(&mut self.forgotten))
+    }
+
+    /// It was not written.
+    fn again(&mut self, rows: Vec<Row>, forgotten: Vec<u64>) {
+        for row in rows {
+            if let Some(row) = self.rows.get_mut(&row.id) {
+                row.dirty = true;
+            }
+        }
+        self.forgotten.extend(forgotten);
+    }
+}
+
+/// What a stream's audience can enforce.
+fn takes_all(audience: Audience) -> bool {
+    audience == Audience::Rescind
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,219 @@
+use rescind_ledger::Ledger;
+use rescind_xds::server::{ClientState, Declared, Method};
+use tempfile::TempDir;
+
+use super::*;
+use crate::testing::token;
+
+struct Fixture {
+    directory: TempDir,
+    ledger: Ledger,
+    roster: Roster,
+}
+
+/// A ledger of five entries.
+fn fixture() -> Fixture {
+    let directory = TempDir::new().unwrap();
+    let (mut ledger, _) = Ledger::open(directory.path()).unwrap();
+    let group: Vec<_> = ["a", "b", "c", "d", "e"].map(token).into();
+    ledger.append(&group).unwrap();
+    let metrics = Arc::new(Metrics::default());
+    Fixture {
+        roster: Roster::new(Vec::new(), ledger.reader(), metrics),
+        directory,
+        ledger,
+    }
+}
+
+fn client(stream: u64, instance: &str, method: Method) -> Client {
+    Client {
+        stream,
+        identity: "gateway".to_owned(),
+        instance: instance.to_owned(),
+        address: None,
+        audience: match method {
+            Method::DeltaRange => Audience::Rescind,
+            Method::Stream | Method::DeltaNames => Audience::Classic,
+        },
+        method,
+        declared: Declared {
+            adapters: Some(1),
+            stale_after_s: Some(900),
+            stale_policy: Some("deny".to_owned()),
+        },
+    }
+}
+
+impl Fixture {
+    fn opened(&self, client: &Client, acked: u64) {
+        self.roster.opened(client, Position(acked), Position(5));
+    }
+
+    /// Who stands how towards a version.
+    fn standings(&self, sequence: u64, is_rule: bool) -> Vec<(String, Standing, bool)> {
+        let asked = Asked { sequence, is_rule };
+        let receipts = self.roster.receipts(Some(asked)).into_iter();
+        receipts
+            .map(|r| (r.row.named.instance, r.standing.unwrap(), r.counts))
+            .collect()
+    }
+}
+
+#[test]
+fn who_has_acked_has_it_and_two_connections_of_one_name_count_as_two() {
+    let fixture = fixture();
+    let (one, two) = (
+        client(1, "a", Method::DeltaRange),
+        client(2, "a", Method::DeltaRange),
+    );
+    fixture.opened(&one, 5);
+    fixture.opened(&two, 3);
+    let mut standings = fixture.standings(5, false);
+    standings.sort_by_key(|standing| standing.2);
+    assert_eq!(
+        standings,
+        [
+            ("a".to_owned(), Standing::Missing, false),
+            ("a".to_owned(), Standing::Acked, true)
+        ]
+    );
+    fixture.roster.acked(&two, Position(3), Position(5));
+    assert!(
+        fixture
+            .standings(5, false)
+            .iter()
+            .all(|s| s.1 == Standing::Acked)
+    );
+}
+
+#[test]
+fn an_older_enforcer_cannot_enforce_an_application_and_who_refused_something_cannot_either() {
+    let fixture = fixture();
+    fixture.opened(&client(1, "old", Method::Stream), 5);
+    let other = client(2, "ours", Method::DeltaRange);
+    fixture.opened(&other, 5);
+    assert_eq!(
+        fixture.standings(5, true),
+        [
+            ("old".to_owned(), Standing::Cannot, false),
+            ("ours".to_owned(), Standing::Acked, true)
+        ]
+    );
+    fixture.roster.changed(StreamStatus {
+        identity: "gateway".to_owned(),
+        instance: "ours".to_owned(),
+        address: None,
+        audience: Audience::Rescind,
+        method: Method::DeltaRange,
+        declared: Declared::default(),
+        proof: None,
+        acked: Position(5),
+        sent: Position(5),
+        state: ClientState::Error,
+        last_error: Some("no".to_owned()),
+        not_enforced: 1,
+    });
+    assert_eq!(fixture.standings(5, false)[1].1, Standing::Cannot);
+    let receipts = fixture.roster.receipts(None);
+    assert_eq!(receipts[1].row.state, "ERROR");
+    fixture.roster.acked(&other, Position(5), Position(5));
+    let receipts = fixture.roster.receipts(None);
+    assert_eq!(receipts[1].row.state, "SYNCED");
+}
+
+#[test]
+fn who_is_away_has_what_it_acked_durably_and_is_gone_once_it_refuses_everything() {
+    let fixture = fixture();
+    let (ours, old) = (
+        client(1, "ours", Method::DeltaRange),
+        client(2, "old", Method::Stream),
+    );
+    for client in [&ours, &old] {
+        fixture.opened(client, 4);
+        fixture.roster.closed(client, Position(4));
+    }
+    // The older one forgets all with its process.
+    assert_eq!(
+        fixture.standings(4, false),
+        [
+            ("old".to_owned(), Standing::Missing, false),
+            ("ours".to_owned(), Standing::Acked, true)
+        ]
+    );
+    assert_eq!(fixture.standings(5, false)[1].1, Standing::Missing);
+    let long_ago = UnixMillis(unix_now_millis() - 901_000);
+    for row in fixture.roster.state().rows.values_mut() {
+        row.seen_at = long_ago;
+    }
+    assert_eq!(
+        fixture.standings(5, false)[1],
+        ("ours".to_owned(), Standing::Gone, true)
+    );
+    for row in fixture.roster.state().rows.values_mut() {
+        row.declared.adapters = Some(2);
+    }
+    assert!(
+        !fixture.standings(5, false)[1].2,
+        "it may be with another adapter"
+    );
+    for row in fixture.roster.state().rows.values_mut() {
+        row.declared.stale_policy = Some("allow".to_owned());
+    }
+    assert_eq!(fixture.standings(5, false)[1].1, Standing::Missing);
+}
+
+#[test]
+fn only_who_is_away_can_be_forgotten() {
+    let fixture = fixture();
+    let client = client(1, "a", Method::DeltaRange);
+    fixture.opened(&client, 5);
+    let id = fixture.roster.receipts(None)[0].row.id;
+    assert_eq!(fixture.roster.forget(id), Forget::Connected);
+    fixture.roster.closed(&client, Position(5));
+    assert_eq!(fixture.roster.forget(id), Forget::Done);
+    assert_eq!(fixture.roster.forget(id), Forget::Unknown);
+    assert!(fixture.roster.receipts(None).is_empty());
+}
+
+#[tokio::test]
+async fn rows_outlive_the_process_and_places_in_another_ledger_do_not() {
+    let fixture = fixture();
+    let path = fixture.directory.path();
+    let (store, rows) = Store::open(path).unwrap();
+    assert!(rows.is_empty());
+    fixture.opened(&client(1, "a", Method::DeltaRange), 4);
+    fixture.opened(&client(2, "b", Method::Stream), 2);
+    fixture
+        .roster
+        .closed(&client(2, "b", Method::Stream), Position(2));
+    let id = fixture.roster.receipts(None)[1].row.id;
+    fixture.roster.forget(id);
+    let cancel = CancellationToken::new();
+    cancel.cancel();
+    let keep = fixture.roster.clone().keep(store, Duration::MAX, cancel);
+    keep.await.unwrap();
+
+    let (_, rows) = Store::open(path).unwrap();
+    assert_eq!(rows.len(), 1);
+    let metrics = Arc::new(Metrics::default());
+    let again = Roster::new(rows.clone(), fixture.ledger.reader(), metrics);
+    let receipts = again.receipts(None);
+    assert_eq!((receipts[0].acked, receipts[0].connected), (4, false));
+    assert_eq!(receipts[0].row.declared.stale_after_s, Some(900));
+
+    let elsewhere = TempDir::new().unwrap();
+    let (other, _) = Ledger::open(elsewhere.path()).unwrap();
+    let other = Roster::new(rows, other.reader(), Arc::new(Metrics::default()));
+    assert_eq!(other.receipts(None)[0].acked, 0);
+}
+
+#[test]
+fn one_certificate_has_so_many_rows_and_the_one_away_longest_goes() {
+    let fixture = fixture();
+    for n in 0..ROWS as u64 + 5 {
+        let client = client(n, &n.to_string(), Method::Stream);
+        fixture.opened(&client, 0);
+        fixture.roster.closed(&client, Position(0));
+    }
+    assert_eq!(fixture.roster.receipts(None).len(), ROWS);
+}
