@@ -6,6 +6,7 @@ use rescind_stack::{ListForm, Part};
 use tokio::sync::watch;
 
 use crate::{
+    clients::control_plane::jti,
     eventually::eventually,
     procedures::{REVOKED_TOKEN, published_versions},
     suite::Suite,
@@ -24,6 +25,10 @@ pub(crate) fn add(suite: &mut Suite) {
     suite.alone(
         "an_enforcer_killed_while_the_adapter_is_down_refuses_from_its_own_log",
         own_log,
+    );
+    suite.alone(
+        "the_adapter_knows_who_has_applied_a_revocation_and_who_has_not",
+        receipts,
     );
     suite.alone(
         "a_token_revoked_while_the_adapter_is_dead_is_refused_within_10_s_of_its_return",
@@ -88,6 +93,34 @@ async fn no_adapter(broker: &Broker) {
         world.gateway().with_token(&revoked).await.body,
         REVOKED_TOKEN
     );
+    world.stop().await;
+}
+
+async fn receipts(broker: &Broker) {
+    let world = World::start(broker).await;
+    let token = revoked_tokens(&world, 1).await.remove(0);
+    world.refused_token(&token).await;
+    let page = format!("revocations?token={token}");
+    let ask = || world.receipt(&page);
+    let known = eventually(Duration::from_secs(10), ask, |page| {
+        page["by"][0]["everywhere"] == true
+    })
+    .await;
+    assert_eq!(known["by"][0]["acked"], 1, "{known}");
+    assert!(!known.to_string().contains(&jti(&token)), "{known}");
+
+    world.end(Part::Enforcer).await;
+    let missed = revoked_tokens(&world, 1).await.remove(0);
+    let page = format!("revocations?jti={}", jti(&missed));
+    let ask = || world.receipt(&page);
+    let known = eventually(Duration::from_secs(10), ask, |page| page["revoked"] == true).await;
+    assert_eq!(known["by"][0]["everywhere"], false, "{known}");
+    assert_eq!(known["by"][0]["missing"], 1, "{known}");
+    let page = format!(
+        "revocations?jti={}",
+        jti(&world.control_plane().token().await)
+    );
+    assert_eq!(world.receipt(&page).await["revoked"], false);
     world.stop().await;
 }
 

@@ -195,6 +195,14 @@ impl World {
         answer.text().await.unwrap()
     }
 
+    /// What the adapter answers who may read its receipts.
+    pub(crate) async fn receipt(&self, page: &str) -> serde_json::Value {
+        let url = format!("{}/v1/{page}", self.var("ADAPTER_ADMIN_URL"));
+        let request = self.stack.client().get(url);
+        let request = request.basic_auth(self.var("ADMIN_USER"), Some(self.var("ADMIN_PASSWORD")));
+        request.send().await.unwrap().json().await.unwrap()
+    }
+
     /// Ends a part; it stays down.
     pub(crate) async fn end(&self, part: Part) {
         self.stack.part(part).stop().await;

@@ -35,7 +35,11 @@ pub(crate) fn adapter(
             "keystore": { "certPath": own.cert, "keyPath": own.key },
             "truststore": { "location": certs.ca() },
             "xds": { "host": "127.0.0.1", "port": ports.xds },
-            "admin": { "host": "127.0.0.1", "port": ports.adapter_admin },
+            "admin": {
+                "host": "127.0.0.1",
+                "port": ports.adapter_admin,
+                "readToken": ADMIN_PASSWORD,
+            },
         },
         "ledger": { "directory": ledger },
         "controlPlane": control_plane,
