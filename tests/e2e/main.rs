@@ -13,6 +13,7 @@ mod classic_client;
 mod clients;
 mod doors;
 mod eventually;
+mod hub_connection;
 mod hub_input;
 mod procedures;
 mod refusals;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         classic_client::add(suite);
         doors::add(suite);
         hub_input::add(suite);
+        hub_connection::add(suite);
         bursts::add(suite);
         restarts::add(suite);
         startup::add(suite);

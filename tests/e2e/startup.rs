@@ -131,12 +131,12 @@ async fn wrong_password(broker: &Broker) {
     let wrong = broker.fresh_url().replacen(":guest@", ":wr0ng-secret@", 1);
     // An enforcer would wait for a list, and the list waits for the subscription.
     let world = World::start_with(broker, |builder| {
-        let parts = [Part::Standin, Part::Adapter];
         builder
             .config(Part::Adapter, hub_config(&wrong))
-            .only(&parts)
+            .only(&[Part::Standin])
     })
     .await;
+    world.begin(Part::Adapter).await;
     let ask = async || world.log(Part::Adapter);
     let log = eventually(Duration::from_secs(20), ask, |log| {
         log.contains("ACCESS_REFUSED") || log.contains("403")

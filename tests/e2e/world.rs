@@ -44,6 +44,11 @@ pub(crate) struct World {
 
 impl Broker {
     pub(crate) async fn start() -> Self {
+        Self::start_with(|builder| builder).await
+    }
+
+    /// The same, changed by `change`.
+    pub(crate) async fn start_with(change: impl FnOnce(StackBuilder) -> StackBuilder) -> Self {
         let state = tempfile::tempdir().unwrap();
         let only = [Part::Epmd, Part::Broker];
         let builder = Stack::builder()
@@ -51,7 +56,7 @@ impl Broker {
             .free_ports()
             .only(&only)
             .vhosts(VHOSTS);
-        let stack = builder
+        let stack = change(builder)
             .start()
             .await
             .unwrap_or_else(|error| panic!("no broker: {error:#}"));
@@ -67,6 +72,11 @@ impl Broker {
         let number = self.next_vhost.fetch_add(1, Ordering::Relaxed);
         assert!(number < VHOSTS, "more stacks than vhosts: raise VHOSTS");
         self.stack.hub_of_vhost(number)
+    }
+
+    /// The broker's own stack.
+    pub(crate) fn stack(&self) -> &Stack {
+        &self.stack
     }
 
     pub(crate) async fn stop(self) {

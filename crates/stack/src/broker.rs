@@ -36,7 +36,7 @@ pub(crate) fn epmd(ports: &Ports) -> Vec<OsString> {
 pub(crate) struct Extras {
     /// So many vhosts beside the standard one.
     pub(crate) vhosts: usize,
-    /// A TLS listener beside the plain one.
+    /// A TLS listener beside the plain one. It asks for a client certificate of the stack's CA.
     pub(crate) tls: bool,
 }
 
@@ -80,8 +80,8 @@ fn configuration(folder: &Path, ports: &Ports, certs: &Certs, extras: Extras) ->
             format!("ssl_options.cacertfile = {}", certs.ca().display()),
             format!("ssl_options.certfile = {}", identity.cert.display()),
             format!("ssl_options.keyfile = {}", identity.key.display()),
-            "ssl_options.verify = verify_none".to_owned(),
-            "ssl_options.fail_if_no_peer_cert = false".to_owned(),
+            "ssl_options.verify = verify_peer".to_owned(),
+            "ssl_options.fail_if_no_peer_cert = true".to_owned(),
         ]);
     }
     lines.join("\n") + "\n"

@@ -156,7 +156,7 @@ impl StackBuilder {
         self
     }
 
-    /// Gives the private broker a TLS listener beside the plain one.
+    /// Gives the private broker a TLS listener beside the plain one, for clients with a certificate of the stack's CA.
     #[must_use]
     pub fn broker_tls(mut self) -> Self {
         self.broker.tls = true;
