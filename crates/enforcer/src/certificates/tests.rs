@@ -146,8 +146,8 @@ async fn adapters_see_the_new_one_and_are_believed_by_the_new_authority() {
     assert_eq!(shown(stream.get_ref().1.peer_certificates()), fixture.own());
 }
 
-#[test]
-fn each_token_service_has_the_trust_that_it_names() {
+#[tokio::test]
+async fn each_token_service_has_the_trust_that_it_names() {
     let mut fixture = fixture();
     let other = testing::Certificates::new();
     let service = |ca_file: &str| TokenService {
@@ -157,7 +157,13 @@ fn each_token_service_has_the_trust_that_it_names() {
     let own = service(other.ca().to_str().unwrap());
     fixture.config.security.token_service = vec![service(""), own];
     let loaded = Certificates::load(&fixture.config).unwrap();
-    assert_eq!(loaded.key_sets.len(), 2);
+    let served_by = |files| server_config(&identity(files, "idp"), &ClientAuth::None, &[]).unwrap();
+    let (ours, others) = (served_by(&fixture.files), served_by(&other));
+    let asks = |at: usize| client_config(&loaded.key_sets[at], None, &[]).unwrap();
+    meet(ours.clone(), asks(0)).await.unwrap();
+    meet(others.clone(), asks(0)).await.unwrap_err();
+    meet(others, asks(1)).await.unwrap();
+    meet(ours, asks(1)).await.unwrap_err();
 
     fixture.config.security.token_service[1].ca_file = "/nowhere".to_owned();
     let error = Certificates::load(&fixture.config).unwrap_err();

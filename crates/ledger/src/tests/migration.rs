@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::revocations::{app, doubted, known, subject, token};
-use crate::{Cursor, Epoch, Ledger, LedgerError, Origin, Resolved};
+use crate::{Cursor, Epoch, Ledger, Origin, Resolved};
 
 fn first_form() -> TempDir {
     let directory = TempDir::new().unwrap();
@@ -124,16 +124,4 @@ fn files_of_both_older_forms_say_nothing_of_origins_and_take_them_from_then_on()
         assert_eq!(opening.damage, []);
         assert_eq!(ledger.reader().origin(8).unwrap(), Some(origin));
     }
-}
-
-#[test]
-fn a_file_of_a_later_form_is_refused() {
-    let directory = first_form();
-    let connection = Connection::open(directory.path().join("ledger.db")).unwrap();
-    connection.execute_batch("PRAGMA user_version = 4").unwrap();
-    let error = Ledger::open(directory.path()).unwrap_err();
-    let (found, known) = (4, 3);
-    assert!(
-        matches!(error, LedgerError::Later { found: f, known: k, .. } if (f, k) == (found, known))
-    );
 }
