@@ -2,7 +2,8 @@
 
 use std::{error::Error, path::PathBuf};
 
-const SOURCES: [&str; 3] = [
+const SOURCES: [&str; 4] = [
+    "rescind/v1/peers.proto",
     "rescind/v1/range.proto",
     "wso2/discovery/keymgt/revoked_tokens.proto",
     "wso2/discovery/service/keymgt/revoked_tokens_ds.proto",

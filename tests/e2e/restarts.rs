@@ -108,6 +108,11 @@ async fn receipts(broker: &Broker) {
     .await;
     assert_eq!(known["by"][0]["acked"], 1, "{known}");
     assert!(!known.to_string().contains(&jti(&token)), "{known}");
+    let whence = known["by"][0]["from"].as_str().unwrap();
+    assert!(whence.starts_with("event hub amqp"), "{known}");
+    assert!(!whence.contains('@'), "{known}");
+    let when = known["by"][0]["committed_at"].as_str().unwrap();
+    assert!(when.starts_with("20") && when.ends_with('Z'), "{known}");
 
     world.end(Part::Enforcer).await;
     let missed = revoked_tokens(&world, 1).await.remove(0);

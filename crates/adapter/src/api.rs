@@ -13,15 +13,21 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{delete, get},
 };
-use rescind_ledger::{LedgerReader, Live, Resolved};
+use rescind_ledger::{LedgerReader, Live, Origin, Resolved};
 use rescind_revocation::{Expiry, Identifier, Kind, Revocation};
+use rescind_runtime::time::rfc3339;
 use rescind_xds::server::Handle;
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
-use crate::roster::{Asked, Forget, Roster, Standing};
+use crate::{
+    peers::Peers,
+    roster::{Asked, Forget, Roster, Standing},
+};
 
 mod access;
 mod enforcers;
+mod peers;
 mod token;
 
 pub(crate) use access::Access;
@@ -44,6 +50,7 @@ struct Parts {
     reader: LedgerReader,
     roster: Roster,
     streams: Handle,
+    peers: Peers,
 }
 
 impl Api {
@@ -55,12 +62,19 @@ impl Api {
     }
 
     /// From now on there is something to ask.
-    pub(crate) fn serve(&self, reader: LedgerReader, roster: Roster, streams: Handle) {
+    pub(crate) fn serve(
+        &self,
+        reader: LedgerReader,
+        roster: Roster,
+        streams: Handle,
+        peers: Peers,
+    ) {
         // The second call of two would change nothing.
         let _ = self.parts.set(Parts {
             reader,
             roster,
             streams,
+            peers,
         });
     }
 
@@ -69,6 +83,7 @@ impl Api {
             .route("/v1/enforcers", get(enforcers))
             .route("/v1/versions/{version}", get(version))
             .route("/v1/revocations", get(revocations))
+            .route("/v1/peers", get(other_adapters))
             .layer(from_fn_with_state(
                 (self.access.clone(), Right::Read),
                 admit,
@@ -149,6 +164,28 @@ async fn enforcers(State(api): State<Api>) -> Result<Json<Enforcers>, Refusal> {
         head: checkpoint.head.to_string(),
         complete: checkpoint.complete,
         enforcers: enforcers::all(&parts.roster, &parts.streams, &parts.reader),
+    }))
+}
+
+/// Whether the other adapters hold the same set.
+#[derive(Debug, Serialize)]
+struct OtherAdapters {
+    scope: &'static str,
+    ledger: String,
+    head: String,
+    complete: bool,
+    peers: Vec<peers::Shown>,
+}
+
+async fn other_adapters(State(api): State<Api>) -> Result<Json<OtherAdapters>, Refusal> {
+    let parts = api.parts()?;
+    let checkpoint = parts.reader.checkpoint();
+    Ok(Json(OtherAdapters {
+        scope: SCOPE,
+        ledger: parts.reader.ledger_id().to_string(),
+        head: checkpoint.head.to_string(),
+        complete: checkpoint.complete,
+        peers: peers::all(&parts.peers),
     }))
 }
 
@@ -239,6 +276,10 @@ struct Found {
     identifier: String,
     /// The version that brought it.
     since: String,
+    /// When this adapter committed that, RFC 3339; null where it is not known any more, or was never.
+    committed_at: Option<String>,
+    /// Whence it came: the event hub or the list, and its address.
+    from: Option<String>,
     /// Until when a token would have been good, in seconds since the epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<Ends>,
@@ -292,17 +333,22 @@ async fn revocations(
             return Err(Refusal(StatusCode::BAD_REQUEST, text.to_owned()));
         }
     };
-    let mut by = Vec::new();
+    let mut revoking = Vec::new();
     for (kind, name, issued_at) in names {
         let Ok(identifier) = Identifier::new(name) else {
             let text = "an identifier is neither empty nor longer than 8192 bytes";
             return Err(Refusal(StatusCode::BAD_REQUEST, text.to_owned()));
         };
         let live = parts.reader.find(kind, &identifier);
-        by.extend(
-            live.filter(|live| applies(live, issued_at))
-                .map(|live| found(parts, &live)),
-        );
+        revoking.extend(live.filter(|live| applies(live, issued_at)));
+    }
+    let mut by = Vec::new();
+    for live in &revoking {
+        by.push(found(
+            parts,
+            live,
+            origin(&parts.reader, live.sequence).await,
+        ));
     }
     Ok(Json(Revocations {
         scope: SCOPE,
@@ -321,7 +367,22 @@ fn applies(live: &Live, issued_at: Option<u64>) -> bool {
     issued_at.is_none_or(|issued_at| issued_at <= revoked_at.second().0)
 }
 
-fn found(parts: &Parts, live: &Live) -> Found {
+/// When and whence it came. Reads the disk; what cannot be read now must not keep the answer back.
+async fn origin(reader: &LedgerReader, sequence: u64) -> Option<Origin> {
+    let reader = reader.clone();
+    let read = tokio::task::spawn_blocking(move || reader.origin(sequence)).await;
+    match read {
+        Ok(Ok(origin)) => origin,
+        Ok(Err(error)) => {
+            let reason = format!("{:#}", anyhow::Error::from(error));
+            warn!(reason, "Cannot read when and whence a revocation came");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+fn found(parts: &Parts, live: &Live, origin: Option<Origin>) -> Found {
     let (kind, expires_at, revoked_at_ms) = match &live.revocation {
         Revocation::Token { expiry, .. } => {
             let ends = match expiry {
@@ -338,6 +399,8 @@ fn found(parts: &Parts, live: &Live) -> Found {
         kind,
         identifier: live.revocation.identifier().to_string(),
         since: parts.reader.cursor(live.sequence).to_string(),
+        committed_at: origin.as_ref().and_then(|origin| rfc3339(origin.at.0)),
+        from: origin.map(|origin| origin.source),
         expires_at,
         revoked_at_ms,
         places: where_is(parts, live.sequence),

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use rescind_eventhub::{Catchup, Clock, HubConfig, subscribe};
+use rescind_ledger::LedgerReader;
 use rescind_revocation::UnixMillis;
 use rescind_runtime::{
     Health, Supervisor,
@@ -23,6 +24,7 @@ use crate::{
     config::Config,
     ingest::{COMMANDS, COMPLETE, HUB, HUB_MESSAGES, Ingest, SweepClock, Writer},
     opening,
+    peers::{Pace, PeerClient, PeerMetrics, PeerTask, Peers},
     prepare::{Clients, prepare},
     publication::{Publication, SourceFlag},
     roster::{Roster, Row, Store, StoreError},
@@ -58,6 +60,7 @@ impl App {
         let serving = health.require("xDS port");
 
         let mut page = registry("adapter", env!("CARGO_PKG_VERSION"));
+        let certificates = prepared.certificates.follow(&mut page, &health);
         let metrics = AllMetrics::default();
         metrics.register(&mut page);
 
@@ -96,6 +99,11 @@ impl App {
             health,
             metrics,
         };
+        let following = certificates.run(tasks.supervisor.token());
+        tasks.supervisor.spawn("certificates", async {
+            following.await;
+            Ok::<_, anyhow::Error>(())
+        });
         let roster = tasks.keep(kept, &config);
         let publication = tasks.ingest(writer, prepared.control_plane, &config, &roster);
         let discovery = Discovery::new(
@@ -104,7 +112,8 @@ impl App {
             roster.clone(),
             Arc::clone(&tasks.metrics.xds),
         );
-        api.serve(reader, roster, discovery.streams.clone());
+        let peers = tasks.peers(prepared.peers, &reader);
+        api.serve(reader, roster, discovery.streams.clone(), peers);
         tasks.serve(xds, admin, discovery);
         serving.done();
         info!(xds = %addresses.xds, admin = %addresses.admin, "Adapter is ready");
@@ -135,6 +144,7 @@ struct AllMetrics {
     adapter: Arc<Metrics>,
     hub: Arc<rescind_eventhub::Metrics>,
     xds: Arc<rescind_xds::server::Metrics>,
+    peers: Arc<PeerMetrics>,
 }
 
 impl AllMetrics {
@@ -142,6 +152,7 @@ impl AllMetrics {
         self.adapter.register(registry);
         self.hub.register(registry);
         self.xds.register(registry);
+        self.peers.register(registry);
     }
 }
 
@@ -267,6 +278,26 @@ impl Tasks {
             self.supervisor.spawn("roster", keep);
         }
         roster
+    }
+
+    /// Asks the other adapters whether they hold the same.
+    fn peers(&mut self, clients: Vec<PeerClient>, reader: &LedgerReader) -> Peers {
+        let addresses: Vec<_> = clients
+            .iter()
+            .map(|peer| peer.address().to_owned())
+            .collect();
+        let peers = Peers::new(&addresses, Arc::clone(&self.metrics.peers));
+        for client in clients {
+            let task = PeerTask {
+                client,
+                peers: peers.clone(),
+                reader: reader.clone(),
+                pace: Pace::default(),
+            };
+            self.supervisor
+                .spawn("peer", task.run(self.supervisor.token()));
+        }
+        peers
     }
 
     /// The way out: the two ports.

@@ -170,11 +170,14 @@ impl CatchupTask {
             self.clock.heard(date, Instant::now());
             self.metrics.clock_offset(date, now);
         }
+        let source: Arc<str> = format!("list {}", self.list.service_url()).into();
         loop {
             match listing.next().await {
                 Ok(Part::Group(group)) => {
                     merged.revocations += group.len();
-                    merged.changed += self.ask(|answer| Command::Merge(group, answer)).await?;
+                    let source = Arc::clone(&source);
+                    let merge = |answer| Command::Merge(group, source, answer);
+                    merged.changed += self.ask(merge).await?;
                 }
                 Ok(Part::End(rows)) => return Ok(Ok(rows)),
                 Err(error) => return Ok(Err(error)),

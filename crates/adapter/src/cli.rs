@@ -31,8 +31,8 @@ impl Part for Adapter {
         &config.log
     }
 
-    fn prepare(config: &Config) -> anyhow::Result<()> {
-        prepare(config).map(drop)
+    fn prepare(config: &Config) -> anyhow::Result<Vec<String>> {
+        Ok(prepare(config)?.certificates.concerns())
     }
 
     async fn run(config: Config) -> anyhow::Result<ExitCode> {

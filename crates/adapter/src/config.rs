@@ -13,10 +13,12 @@ use rescind_runtime::{
 use serde::{Deserialize, Serialize};
 
 mod control_plane;
+mod peers;
 mod unused;
 
 pub use control_plane::{Broker, BrokerMode, BrokerTls, ControlPlane};
 pub(crate) use control_plane::{path, set};
+pub use peers::PeersSection;
 
 /// Where the file is when `--config` does not say.
 pub const DEFAULT_PATH: &str = "/etc/rescind/adapter.toml";
@@ -60,6 +62,8 @@ pub struct Adapter {
     pub admin: Admin,
     /// `[adapter.roster]`
     pub roster: RosterSection,
+    /// `[adapter.peers]`
+    pub peers: PeersSection,
 }
 
 /// `[adapter.keystore]`: the identity of both listeners.
@@ -258,6 +262,7 @@ pub fn check(config: &Config, problems: &mut Problems) {
     if adapter.roster.forget_after < Seconds(3600) {
         problems.add("adapter.roster.forgetAfter", "expected 3600 or more");
     }
+    adapter.peers.check(problems);
     if ledger.directory.as_os_str().is_empty() {
         problems.add("ledger.directory", "expected a directory");
     }

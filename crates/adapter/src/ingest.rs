@@ -64,8 +64,9 @@ pub(crate) const COMPLETE: &str = "completeness";
 /// What others ask of the writer.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// Take in a part of the list. Answered with what was new, once that is durable and published.
-    Merge(Vec<Revocation>, oneshot::Sender<usize>),
+    /// Take in a part of the list, which is where the text says. Answered with what was new, once that is durable and
+    /// published.
+    Merge(Vec<Revocation>, Arc<str>, oneshot::Sender<usize>),
     /// The whole list is in. Answered once that is durable and published.
     Complete(CaughtUp, oneshot::Sender<()>),
     /// The ledger is an old copy of itself.
@@ -97,7 +98,8 @@ pub(crate) struct Ingest {
 /// What the messages of one group hold.
 #[derive(Debug, Default)]
 struct Group {
-    revocations: Vec<Revocation>,
+    /// By the broker that they came from: one, but where several are subscribed to at once.
+    revocations: Vec<(Arc<str>, Vec<Revocation>)>,
     deliveries: Vec<Delivery>,
 }
 
@@ -195,9 +197,14 @@ impl Ingest {
             return Ok(());
         }
         self.metrics.events.inc_by(deliveries.len() as u64);
-        let Some(changed) = self.append(revocations, cancel).await? else {
-            return Ok(());
-        };
+        let mut changed = 0;
+        for (source, revocations) in revocations {
+            let source = format!("event hub {source}").into();
+            match self.append(revocations, source, cancel).await? {
+                Some(more) => changed += more,
+                None => return Ok(()),
+            }
+        }
         let now = Instant::now();
         if let Some(roster) = self.roster.as_ref().filter(|_| changed > 0) {
             let first = deliveries.iter().map(|delivery| delivery.received_at).min();
@@ -220,12 +227,15 @@ impl Ingest {
     async fn append(
         &mut self,
         revocations: Vec<Revocation>,
+        source: Arc<str>,
         cancel: &CancellationToken,
     ) -> anyhow::Result<Option<usize>> {
         if revocations.is_empty() {
             return Ok(Some(0));
         }
-        self.writer.append(Arc::new(revocations), cancel).await
+        self.writer
+            .append(Arc::new(revocations), source, cancel)
+            .await
     }
 
     async fn command(
@@ -235,8 +245,8 @@ impl Ingest {
     ) -> anyhow::Result<()> {
         // Whoever asked may be gone by the time of the answer: the process is ending.
         match command {
-            Command::Merge(revocations, answer) => {
-                if let Some(changed) = self.append(revocations, cancel).await? {
+            Command::Merge(revocations, source, answer) => {
+                if let Some(changed) = self.append(revocations, source, cancel).await? {
                     self.published(changed);
                     let _ = answer.send(changed);
                 }
@@ -373,9 +383,22 @@ impl Ingest {
 impl Group {
     fn take(&mut self, delivery: Delivery) {
         if let Ok(Event::Revoked { revocation, .. }) = &delivery.event {
-            self.revocations.push(revocation.clone());
+            self.of(&delivery.source).push(revocation.clone());
         }
         self.deliveries.push(delivery);
+    }
+
+    /// What came from this broker.
+    fn of(&mut self, source: &Arc<str>) -> &mut Vec<Revocation> {
+        let known = self
+            .revocations
+            .iter()
+            .position(|(other, _)| other == source);
+        let at = known.unwrap_or_else(|| {
+            self.revocations.push((Arc::clone(source), Vec::new()));
+            self.revocations.len() - 1
+        });
+        &mut self.revocations[at].1
     }
 }
 

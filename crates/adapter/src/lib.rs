@@ -13,6 +13,7 @@ mod ingest;
 mod metrics;
 mod opening;
 mod peer;
+mod peers;
 mod prepare;
 mod publication;
 mod roster;

@@ -5,12 +5,16 @@ use std::path::Path;
 use rescind_eventhub::{Catchup, CatchupConfig, HubConfig, HubTls, Mode};
 use rescind_runtime::{
     exit::UsageError,
-    tls::{self, ClientAuth, Identity, TlsError, Trust},
+    tls::{self, Certificates, ClientAuth, Identity, OwnCertificate, Shown, TlsError, Trust},
 };
 use tracing::warn;
 
-use crate::config::{BrokerMode, BrokerTls, Config, path, set};
+use crate::{
+    config::{BrokerMode, BrokerTls, Config, path, set},
+    peers::PeerClient,
+};
 
+const KEY_STORE: &str = "adapter.keystore";
 const TRUST_STORE: &str = "adapter.truststore.location";
 
 /// What [`prepare`] makes of a configuration.
@@ -20,8 +24,12 @@ pub(crate) struct Prepared {
     pub(crate) xds_tls: std::sync::Arc<rustls::ServerConfig>,
     /// TLS of the admin port.
     pub(crate) admin_tls: std::sync::Arc<rustls::ServerConfig>,
+    /// The other adapters.
+    pub(crate) peers: Vec<PeerClient>,
     /// `None` where the control plane is switched off.
     pub(crate) control_plane: Option<Clients>,
+    /// All certificates that these are made of, to be followed.
+    pub(crate) certificates: Certificates,
 }
 
 /// The clients of the control plane.
@@ -35,31 +43,36 @@ pub(crate) struct Clients {
 
 /// Reads what the configuration names. An error is the operator's to mend: the process ends with 2.
 pub(crate) fn prepare(config: &Config) -> anyhow::Result<Prepared> {
-    let trust = TrustStore { config };
-    let identity = config.adapter.keystore.identity();
-    let store = trust.of(&config.adapter.truststore.location, TRUST_STORE)?;
-    let xds_tls = tls::server_config(&identity, &ClientAuth::Required(store), tls::ALPN_H2);
+    let mut files = Files {
+        config,
+        certificates: Certificates::default(),
+    };
+    let identity = files.identity(&config.adapter.keystore.identity(), KEY_STORE)?;
+    let trust = files.trust(Path::new(""), TRUST_STORE)?;
+    let peer_tls = tls::client_config(&trust, Some(&identity), tls::ALPN_H2);
+    let peer_tls = usage(peer_tls, KEY_STORE)?;
+    let peers = config.adapter.peers.all().into_iter();
+    let peers = peers.map(|peer| PeerClient::new(&peer.address, peer_tls.clone(), peer.name));
+    let clients = ClientAuth::Required(trust);
+    let xds_tls = tls::server_config(&identity, &clients, tls::ALPN_H2);
     let admin_tls = tls::server_config(&identity, &ClientAuth::None, tls::ALPN_HTTP);
-    let control_plane = config
-        .control_plane
-        .enabled
-        .then(|| clients(config, &trust))
-        .transpose()?;
+    let control_plane = match config.control_plane.enabled {
+        true => Some(Clients {
+            hub: hub(config, &mut files)?,
+            catchup: catchup(config, &mut files)?,
+        }),
+        false => None,
+    };
     Ok(Prepared {
-        xds_tls: usage(xds_tls, "adapter.keystore")?,
-        admin_tls: usage(admin_tls, "adapter.keystore")?,
+        xds_tls: usage(xds_tls, KEY_STORE)?,
+        admin_tls: usage(admin_tls, KEY_STORE)?,
+        peers: peers.collect(),
         control_plane,
+        certificates: files.certificates,
     })
 }
 
-fn clients(config: &Config, trust: &TrustStore<'_>) -> anyhow::Result<Clients> {
-    Ok(Clients {
-        hub: hub(config, trust)?,
-        catchup: catchup(config, trust)?,
-    })
-}
-
-fn hub(config: &Config, trust: &TrustStore<'_>) -> anyhow::Result<Option<HubConfig>> {
+fn hub(config: &Config, files: &mut Files<'_>) -> anyhow::Result<Option<HubConfig>> {
     const SECTION: &str = "controlPlane.brokerConnectionParameters.tls";
     const CA_FILE: &str = "controlPlane.brokerConnectionParameters.tls.caFile";
     const ENDPOINTS: &str = "controlPlane.brokerConnectionParameters.eventListeningEndpoints";
@@ -74,9 +87,12 @@ fn hub(config: &Config, trust: &TrustStore<'_>) -> anyhow::Result<Option<HubConf
         server_name,
     } = &config.control_plane.broker_connection_parameters.tls;
     let tls = if endpoints.iter().any(rescind_eventhub::Endpoint::is_tls) {
-        let files = path(cert_file).zip(path(key_file));
-        let identity = files.map(|(cert, key)| Identity::new(cert, key));
-        let client = tls::client_config(&trust.or_own(ca_file, CA_FILE)?, identity.as_ref(), &[]);
+        let named = path(cert_file).zip(path(key_file));
+        let identity = named.map(|(cert, key)| Identity::new(cert, key));
+        let identity = identity.map(|identity| files.identity(&identity, SECTION));
+        let identity = identity.transpose()?;
+        let shown = identity.as_ref().map(|identity| identity as &dyn Shown);
+        let client = tls::client_config(&files.trust(ca_file, CA_FILE)?, shown, &[]);
         Some(HubTls {
             client: usage(client, SECTION)?,
             server_name: set(server_name),
@@ -98,7 +114,7 @@ fn hub(config: &Config, trust: &TrustStore<'_>) -> anyhow::Result<Option<HubConf
     Ok(Some(hub))
 }
 
-fn catchup(config: &Config, trust: &TrustStore<'_>) -> anyhow::Result<Catchup> {
+fn catchup(config: &Config, files: &mut Files<'_>) -> anyhow::Result<Catchup> {
     let section = &config.control_plane;
     let tls = if section.skip_ssl_verification {
         warn!(
@@ -106,7 +122,7 @@ fn catchup(config: &Config, trust: &TrustStore<'_>) -> anyhow::Result<Catchup> {
         );
         tls::insecure_client_config(None, &[])
     } else {
-        let trust = trust.or_own(&section.ca_file, "controlPlane.caFile")?;
+        let trust = files.trust(&section.ca_file, "controlPlane.caFile")?;
         tls::client_config(&trust, None, &[])
     };
     let password = section.password.as_ref();
@@ -120,21 +136,24 @@ fn catchup(config: &Config, trust: &TrustStore<'_>) -> anyhow::Result<Catchup> {
     Ok(Catchup::new(list).map_err(|error| UsageError::of("controlPlane.serviceURL", error))?)
 }
 
-/// Trust from a file of its own where one is named, else from the adapter's trust store.
-struct TrustStore<'a> {
+/// The files that are read, each once.
+struct Files<'a> {
     config: &'a Config,
+    certificates: Certificates,
 }
 
-impl TrustStore<'_> {
-    fn or_own(&self, own: &Path, key: &'static str) -> anyhow::Result<Trust> {
-        match path(own) {
-            Some(own) => self.of(own, key),
-            None => self.of(&self.config.adapter.truststore.location, TRUST_STORE),
-        }
+impl Files<'_> {
+    fn identity(&mut self, files: &Identity, key: &'static str) -> anyhow::Result<OwnCertificate> {
+        usage(self.certificates.identity(key, files), key)
     }
 
-    fn of(&self, place: &Path, key: &'static str) -> anyhow::Result<Trust> {
-        usage(Trust::load(place), key)
+    /// Trust from a file of its own where one is named, else from the adapter's trust store.
+    fn trust(&mut self, own: &Path, key: &'static str) -> anyhow::Result<Trust> {
+        let (place, key) = match path(own) {
+            Some(own) => (own, key),
+            None => (&*self.config.adapter.truststore.location, TRUST_STORE),
+        };
+        usage(self.certificates.trust(key, place), key)
     }
 }
 

@@ -72,6 +72,11 @@ impl Publication {
         }
     }
 
+    /// What is published.
+    pub(crate) fn reader(&self) -> &LedgerReader {
+        &self.reader
+    }
+
     /// A client has seen more of this ledger than there is: it was set back to an old copy. Once is enough to know.
     fn set_back(&self, cursor: Cursor) {
         if !self.told.swap(true, Ordering::Relaxed) {

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use rescind_proto::rescind::v1::peer_service_server::PeerServiceServer;
 use rescind_proto::wso2::discovery::service::keymgt::revoked_token_discovery_service_server as discovery;
 use rescind_runtime::{Health, tls::TlsListener};
 use rescind_xds::server::{self, Handle, Settings, TokenService};
@@ -12,7 +13,13 @@ use tonic::transport::Server;
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tracing::{info, warn};
 
-use crate::{config::Xds, peer, publication::Publication, roster::Roster};
+use crate::{
+    config::Xds,
+    peer::{self, Allowed},
+    peers::{self, Statements},
+    publication::Publication,
+    roster::Roster,
+};
 
 /// A client on a dead path notices nothing by itself; it answers pings.
 const PING: Duration = Duration::from_secs(30);
@@ -33,6 +40,8 @@ pub(crate) const SERVICES: [&str; 3] =
 #[derive(Debug)]
 pub(crate) struct Discovery {
     service: discovery::RevokedTokenDiscoveryServiceServer<TokenService<Publication>>,
+    /// For the other adapters.
+    peers: PeerServiceServer<Statements>,
     /// Its streams.
     pub(crate) streams: Handle,
     max_connection_age: Option<Duration>,
@@ -45,11 +54,13 @@ impl Discovery {
         roster: Roster,
         metrics: Arc<server::Metrics>,
     ) -> Self {
+        let allowed = Allowed::new(&xds.allowed_clients);
+        let peers = peers::service(Arc::clone(&publication), allowed.clone());
         let age = xds.max_connection_age.duration();
         let max_connection_age = (!age.is_zero()).then_some(age);
         let settings = Settings {
             identify: peer::identify(),
-            admit: peer::admit(xds.allowed_clients.clone()),
+            admit: allowed.admit(),
             max_streams: xds.max_streams_per_client as usize,
             full_sync_places: xds.full_sync_places as usize,
             max_connection_age,
@@ -59,6 +70,7 @@ impl Discovery {
         let (service, streams) = server::service(publication, settings, metrics);
         Self {
             service,
+            peers,
             streams,
             max_connection_age,
         }
@@ -73,6 +85,7 @@ impl Discovery {
     ) -> anyhow::Result<()> {
         let Self {
             service,
+            peers,
             streams,
             max_connection_age,
         } = self;
@@ -91,6 +104,7 @@ impl Discovery {
         }
         let server = server
             .add_service(service)
+            .add_service(peers)
             .add_service(health_service)
             .serve_with_incoming_shutdown(listener, drained);
         tokio::select! {

@@ -83,6 +83,29 @@ fn a_check_says_what_would_be_used() {
 }
 
 #[test]
+fn a_check_warns_of_a_certificate_that_has_expired_and_refuses_one_of_another_key() {
+    let directory = TempDir::new().unwrap();
+    let config = written(&directory);
+    let key = KeyPair::generate().unwrap();
+    let mut expired = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    expired.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    let certificate = directory.path().join("adapter.pem");
+    fs::write(&certificate, expired.self_signed(&key).unwrap().pem()).unwrap();
+    let check = || adapter(&config).arg("--check").output().unwrap();
+    fails_with(&check(), 2, "does not belong to the certificate");
+
+    fs::write(directory.path().join("adapter.key"), key.serialize_pem()).unwrap();
+    let output = check();
+    let stdout = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let warning = format!(
+        "warning: adapter.keystore: {} has expired on 2020-01-01T00:00:00Z\n",
+        certificate.display()
+    );
+    assert!(stdout.contains(&warning), "{stdout}");
+}
+
+#[test]
 fn a_wrong_configuration_ends_with_2_and_one_line() {
     let directory = TempDir::new().unwrap();
     let config = written(&directory);

@@ -6,14 +6,13 @@ use rescind_runtime::{
     Health, Supervisor,
     admin::{Admin, AdminServer},
     metrics::registry,
-    tls::TlsListener,
+    tls::{Reloader, TlsListener},
 };
 use rescind_xds::client::{self, ClientConfig};
 use tracing::info;
 
 use crate::{
     admin::RevokedTokens,
-    certificates::Reloader,
     check::Checks,
     config::Config,
     metrics::Metrics,
@@ -36,11 +35,12 @@ pub struct App {
 
 impl App {
     /// Reads every file that the configuration names, and binds nothing.
-    pub fn prepare(config: &Config) -> anyhow::Result<()> {
+    /// Returns what is to be said of them although they can be used.
+    pub fn prepare(config: &Config) -> anyhow::Result<Vec<String>> {
         let certificates = parts::certificates(config)?;
         let metrics = Metrics::register(&mut registry("enforcer", env!("CARGO_PKG_VERSION")));
         parts::keys(config, &certificates, &Health::new(), &metrics)?;
-        Ok(())
+        Ok(certificates.concerns())
     }
 
     /// Reads every file and binds every port that the configuration names.
@@ -52,9 +52,10 @@ impl App {
 
         let enforcer = &config.enforcer;
         let service = &enforcer.auth_service;
-        let tls = certificates.checks();
+        let tls = certificates.checks.clone();
         let listener = TlsListener::bind(&service.host, service.port.get(), tls).await?;
-        let reloader = parts.reloader(config, &certificates, Some(&listener));
+        let (admin_tls, link_tls) = (certificates.admin.clone(), certificates.adapter.clone());
+        let reloader = certificates.follow(&mut registry, health);
         let checks = Checks::new(engine.clone(), enforcer.security.payload_keys());
         let checks = CheckServer::new(checks, service, listener, health.watch());
         let tokens = RevokedTokens::new(engine.clone(), &enforcer.management);
@@ -62,13 +63,13 @@ impl App {
         let rest = &enforcer.rest_server;
         let admin = match rest.enabled {
             true => {
-                let tls = Some(reloader.admin(&certificates));
+                let tls = Some(admin_tls);
                 Some(admin.bind(&rest.host, rest.port.get(), tls).await?)
             }
             false => None,
         };
         Ok(Self {
-            link: parts::link(config, reloader.adapter(&certificates))?,
+            link: parts::link(config, link_tls)?,
             parts,
             checks,
             admin,

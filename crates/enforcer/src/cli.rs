@@ -31,7 +31,7 @@ impl Part for Enforcer {
         &config.log
     }
 
-    fn prepare(config: &Config) -> anyhow::Result<()> {
+    fn prepare(config: &Config) -> anyhow::Result<Vec<String>> {
         App::prepare(config)
     }
 

@@ -37,6 +37,7 @@ use rescind_runtime::{
     health::Health,
     metrics::{encode, registry},
     time::unix_now_seconds,
+    tls::Reloader,
 };
 use rescind_xds::client::{self, ClientConfig};
 use tokio_util::sync::CancellationToken;
@@ -46,7 +47,6 @@ pub use rescind_authz::{Answer, Decision, Denial, Permit, Reason};
 
 use crate::{
     Config,
-    certificates::Reloader,
     parts::{self, Parts},
     staleness::StalePolicy,
 };
@@ -86,10 +86,11 @@ pub fn subscribe(config: &Config) -> anyhow::Result<(Embedded, Background)> {
     let certificates = parts::certificates(config)?;
     let mut registry = registry("embedded enforcer", env!("CARGO_PKG_VERSION"));
     let parts = Parts::build(config, &certificates, &mut registry)?;
-    let reloader = parts.reloader(config, &certificates, None);
+    let link = certificates.adapter.clone();
+    let reloader = certificates.follow(&mut registry, &parts.health);
     let embedded = Embedded::new(parts.engine.clone(), parts.health.clone(), registry);
     let background = Background {
-        link: parts::link(config, reloader.adapter(&certificates))?,
+        link: parts::link(config, link)?,
         parts,
         reloader,
     };

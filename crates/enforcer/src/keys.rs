@@ -84,13 +84,13 @@ impl Keys {
 
 impl KeyLoader {
     /// Reads the certificates of all token services and prepares the fetching of their JWK Sets, for which `trust` says
-    /// which servers are believed. A certificate without a file is looked for in `trust_store`.
+    /// by token service which servers are believed. A certificate without a file is looked for in `trust_store`.
     ///
     /// `health` has the condition `keys` until each source has been tried once, and is degraded while one fails.
     pub fn new(
         security: &Security,
         trust_store: &Path,
-        trust: &Trust,
+        trust: &[Trust],
         health: &Health,
         metrics: &Metrics,
     ) -> anyhow::Result<(Keys, Self)> {

@@ -107,8 +107,6 @@ pub struct Metrics {
     pub(crate) journal_failures: Counter,
     /// Images written.
     pub(crate) images_written: Counter,
-    /// Days until the own certificate expires.
-    pub(crate) certificate_days_left: Gauge,
 }
 
 fn counter<L>(family: &Family<L, Counter>, labels: L) -> Counter
@@ -147,7 +145,6 @@ impl Metrics {
             journal_bytes: Gauge::default(),
             journal_failures: Counter::default(),
             images_written: Counter::default(),
-            certificate_days_left: Gauge::default(),
         };
         metrics.show_ages(None, None);
         let registry = registry.sub_registry_with_prefix("enforcer");
@@ -258,11 +255,6 @@ impl Metrics {
     }
 
     fn register_journal(&self, registry: &mut Registry) {
-        registry.register(
-            "certificate_days_left",
-            "Days until the enforcer's own certificate expires",
-            self.certificate_days_left.clone(),
-        );
         registry.register_with_unit(
             "own_log",
             "Length of the enforcer's own log; 0 while there is none",

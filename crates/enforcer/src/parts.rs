@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use prometheus_client::registry::Registry;
 use rescind_authz::{Policy, VerifiedTokens};
 use rescind_revocation::RevokedSet;
-use rescind_runtime::{exit::UsageError, health::Health, tls::TlsListener};
+use rescind_runtime::{exit::UsageError, health::Health};
 use rescind_xds::{
     client::{ClientConfig, Security as Link},
     server::Declared,
@@ -15,7 +15,7 @@ use rustls_pki_types::ServerName;
 
 use crate::{
     age::Age,
-    certificates::{Certificates, Reloader},
+    certificates::Certificates,
     clock::{Clock, SystemClock},
     config::{Config, Enforcer, State},
     engine::Engine,
@@ -71,28 +71,6 @@ impl Parts {
             metrics,
         })
     }
-
-    /// Keeps certificates up to their files, those of `checks` too.
-    pub(crate) fn reloader(
-        &self,
-        config: &Config,
-        certificates: &Certificates,
-        checks: Option<&TlsListener>,
-    ) -> Reloader {
-        let Enforcer {
-            keystore,
-            truststore,
-            ..
-        } = &config.enforcer;
-        Reloader::new(
-            keystore,
-            truststore,
-            certificates,
-            checks,
-            &self.health,
-            &self.metrics,
-        )
-    }
 }
 
 /// The keys, and what keeps them fresh.
@@ -104,13 +82,12 @@ pub(crate) fn keys(
 ) -> anyhow::Result<(Keys, KeyLoader)> {
     let security = &config.enforcer.security;
     let store = &config.enforcer.truststore.location;
-    KeyLoader::new(security, store, &certificates.trust, health, metrics)
+    KeyLoader::new(security, store, &certificates.key_sets, health, metrics)
 }
 
 /// The certificates that the configuration names.
 pub(crate) fn certificates(config: &Config) -> Result<Certificates, UsageError> {
-    let enforcer = &config.enforcer;
-    Certificates::load(&enforcer.keystore, &enforcer.truststore)
+    Certificates::load(&config.enforcer)
 }
 
 /// The way to the adapters.

@@ -115,6 +115,11 @@ pub struct Catchup {
 }
 
 impl Catchup {
+    /// The base URL of the control plane, which holds no credentials.
+    pub fn service_url(&self) -> &str {
+        &self.config.service_url
+    }
+
     /// Checks the settings. Nothing is connected yet.
     pub fn new(config: CatchupConfig) -> Result<Self, CatchupConfigError> {
         let route = route::route(&config.service_url, config.server_name.as_deref())?;

@@ -27,6 +27,8 @@ pub struct Delivery {
     pub event: Result<Event, DecodeError>,
     /// When it was taken from the connection.
     pub received_at: Instant,
+    /// The broker that it came from, without credentials; empty for one of no broker.
+    pub source: Arc<str>,
     ticket: Ticket,
 }
 
@@ -51,14 +53,16 @@ impl Delivery {
         let delivery = Self {
             event,
             received_at,
+            source: "".into(),
             ticket: Ticket::Receipt(settled),
         };
         (delivery, receipt)
     }
 
-    /// A delivery of the channel whose outstanding tags are kept in `channel`.
+    /// A delivery of the channel whose outstanding tags are kept in `channel`, to the broker `source`.
     pub(crate) fn of_broker(
         event: Result<Event, DecodeError>,
+        source: &Arc<str>,
         acker: Acker,
         tag: u64,
         channel: &Arc<Outstanding>,
@@ -67,6 +71,7 @@ impl Delivery {
         Self {
             event,
             received_at: Instant::now(),
+            source: Arc::clone(source),
             ticket: Ticket::Broker {
                 acker,
                 tag,
@@ -234,11 +239,12 @@ mod tests {
         let mock = |tag| {
             lapin::message::Delivery::mock(tag, "".into(), "".into(), false, Vec::new()).acker
         };
-        let deliveries = (1..=3)
-            .map(|tag| {
-                Delivery::of_broker(Err(DecodeError::MissingToken), mock(tag), tag, &channel)
-            })
-            .collect();
+        let source = "".into();
+        let delivery = |tag| {
+            let event = Err(DecodeError::MissingToken);
+            Delivery::of_broker(event, &source, mock(tag), tag, &channel)
+        };
+        let deliveries = (1..=3).map(delivery).collect();
         settle_all(deliveries).await;
         assert_eq!(channel.take(&BTreeSet::from([1, 2, 3])), []);
     }

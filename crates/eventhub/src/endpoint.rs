@@ -48,6 +48,11 @@ impl Endpoint {
         &self.vhost
     }
 
+    /// Where it leads, without credentials: `amqp://host:port/`.
+    pub fn address(&self) -> String {
+        self.to_string().replacen("******@", "", 1)
+    }
+
     /// Attempts before the next endpoint has its turn (`retries`).
     pub fn retries(&self) -> u32 {
         self.retries

@@ -26,7 +26,7 @@ use crate::{
     log::Log,
     memory::Memory,
     salvage,
-    store::{Contents, Left, Store, Unsaved, cannot_write, is_damage, read_unwritable},
+    store::{Contents, Left, Origin, Store, Unsaved, cannot_write, is_damage, read_unwritable},
 };
 
 /// The writer of a ledger. It holds the directory: a second one is refused until this one is dropped.
@@ -120,10 +120,11 @@ impl Ledger {
             aside,
             unwritable,
         };
+        let database = directory.database();
         let ledger = Self {
             directory,
             store: store.filter(|_| opening.unwritable.is_none()),
-            reader: LedgerReader::new(memory),
+            reader: LedgerReader::new(memory, database),
             unsaved: opening.unwritable.is_some().then_some(begun),
             groups: contents.groups,
         };
@@ -152,6 +153,28 @@ impl Ledger {
     ///
     /// Nothing of the group is visible; append it again, and again, until it works.
     pub fn append(&mut self, group: &[Revocation]) -> Result<Appended, LedgerError> {
+        self.append_with(group, None)
+    }
+
+    /// The same for a group of which it is known when and whence it came: [`LedgerReader::origin`] says it again for as long
+    /// as an entry of it is live.
+    ///
+    /// # Errors
+    ///
+    /// As [`append`](Self::append).
+    pub fn append_from(
+        &mut self,
+        group: &[Revocation],
+        origin: &Origin,
+    ) -> Result<Appended, LedgerError> {
+        self.append_with(group, Some(origin))
+    }
+
+    fn append_with(
+        &mut self,
+        group: &[Revocation],
+        origin: Option<&Origin>,
+    ) -> Result<Appended, LedgerError> {
         self.ensure_open()?;
         let changes = self.reader.memory().changes(group);
         let head = self.reader.head().sequence;
@@ -160,7 +183,7 @@ impl Ledger {
         if let Some((last, _)) = entries.last() {
             let sequences = head + 1..=*last;
             self.commit("append to", |store, unsaved| {
-                store.append(unsaved, sequences.clone(), &entries)
+                store.append(unsaved, sequences.clone(), &entries, origin)
             })?;
             self.take_in(&sequences, &entries);
         }

@@ -32,3 +32,4 @@ pub use error::LedgerError;
 pub use ledger::{Appended, Ledger, Opening, Swept};
 pub use packed::PackedRange;
 pub use reader::{Checkpoint, LedgerReader, Live};
+pub use store::Origin;

@@ -50,9 +50,9 @@ impl Memory {
         self.horizon
     }
 
-    /// The digest of what is live from the horizon on, and how many entries that is.
-    pub(crate) fn digest(&self) -> (Digest, u64) {
-        self.digests.from(self.horizon)
+    /// The digest of what is live from `horizon` on, and how many entries that is. It is not before this ledger's own.
+    pub(crate) fn digest(&self, horizon: UnixSeconds) -> (Digest, u64) {
+        self.digests.from(horizon)
     }
 
     /// What of `group` says more than what is held, in order; of several entries for one thing their union. A token that

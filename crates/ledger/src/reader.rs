@@ -1,13 +1,17 @@
 //! What everybody but the writer sees of the ledger.
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
 
-use rescind_revocation::{Digest, Identifier, Kind, Revocation, UnixMillis, UnixSeconds};
+use rescind_revocation::{Digest, Digests, Identifier, Kind, Revocation, UnixMillis, UnixSeconds};
 
 use crate::{
-    Cursor, Epoch, PackedRange, Resolved,
+    Cursor, Epoch, LedgerError, PackedRange, Resolved,
     memory::Memory,
     packed::{self, Cache},
+    store::{Origin, read_origin},
 };
 
 /// A live entry with its place in the order.
@@ -43,12 +47,14 @@ pub struct Checkpoint {
 pub struct LedgerReader {
     shared: Arc<RwLock<Memory>>,
     pub(crate) packed: Arc<Cache>,
+    database: Arc<Path>,
 }
 
 impl LedgerReader {
-    pub(crate) fn new(memory: Memory) -> Self {
+    pub(crate) fn new(memory: Memory, database: PathBuf) -> Self {
         Self {
             shared: Arc::new(RwLock::new(memory)),
+            database: database.into(),
             packed: Arc::default(),
         }
     }
@@ -87,12 +93,19 @@ impl LedgerReader {
 
     /// What can be said of the set now; all of it is of one moment.
     pub fn checkpoint(&self) -> Checkpoint {
+        self.checkpoint_from(UnixSeconds(0))
+    }
+
+    /// The same from another horizon on, where that is later than this ledger's: to compare it with one that has dropped
+    /// more.
+    pub fn checkpoint_from(&self, horizon: UnixSeconds) -> Checkpoint {
         let memory = self.memory();
-        let (digest, entries) = memory.digest();
+        let horizon = Digests::boundary(horizon).max(memory.horizon());
+        let (digest, entries) = memory.digest(horizon);
         Checkpoint {
             head: memory.head(),
             complete: memory.complete,
-            horizon: memory.horizon(),
+            horizon,
             digest,
             entries,
             source_good_at: memory.source_good_at,
@@ -156,6 +169,20 @@ impl LedgerReader {
         Some(Live {
             sequence,
             revocation: entry.revocation(),
+        })
+    }
+
+    /// When and whence the live entry at `sequence` came; `None` where that was not said, as before files had a place for
+    /// it. Reads the file: call it where blocking is no harm.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read beside its writer, as on a full disk.
+    pub fn origin(&self, sequence: u64) -> Result<Option<Origin>, LedgerError> {
+        read_origin(&self.database, sequence).map_err(|source| LedgerError::Sqlite {
+            doing: "read",
+            path: self.database.to_path_buf(),
+            source,
         })
     }
 

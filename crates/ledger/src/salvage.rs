@@ -63,6 +63,7 @@ fn write(path: &Path, contents: &Contents) -> Result<(), LedgerError> {
     let mut store = Store::open(path)?;
     let mut fill = || {
         store.copy_epochs(&contents.epochs)?;
+        store.copy_origins(&contents.origins)?;
         let mut group = Encoder::new(1);
         let (mut first, mut entries) = (1, 0);
         for (sequence, entry) in contents.log.bytes(0, u64::MAX) {

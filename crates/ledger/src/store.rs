@@ -4,25 +4,30 @@
 //! groups (first, last, checksum, entries)    a row for each commit; `entries` is ours, see `codec`
 //! epochs (opening, epoch, first, last)       a row for each opening; `last` is NULL for the newest
 //! meta   (name, value)                       complete, source_good_at (ms), horizon (s)
+//! origins (first, at, source, checksum)      a row for each commit: when (ms) and whence, see `origins`
+//! sources (id, name)                         whence, in words
 //! ```
 //!
 //! The keys of the groups follow each other without a gap, so that a row that is not there shows; a group's entries may
 //! leave some of its sequences out. Rows are joined and thinned from time to time, see `groups`.
 //!
-//! Schema version 1 had no horizon, and no entry in it had a moment that was not believed. Nothing else differs: its
-//! number is raised by the first transaction.
+//! Schema version 1 had no horizon, and no entry in it had a moment that was not believed; version 2 had no origins. Nothing
+//! else differs: the first transaction makes what is missing and raises the number.
 //!
 //! The log is in WAL mode with `synchronous = FULL`: what `COMMIT` has returned for is on the disk.
 
-use std::{ops::RangeInclusive, path::Path, time::Duration};
+use std::{collections::BTreeSet, ops::RangeInclusive, path::Path, time::Duration};
 
 use rescind_revocation::{Revocation, UnixMillis, UnixSeconds};
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
 
 mod load;
+mod origins;
 mod unwritable;
 
 pub(crate) use load::{Contents, Left, is_damage};
+pub use origins::Origin;
+pub(crate) use origins::{Row as OriginRow, read as read_origin};
 pub(crate) use unwritable::{cannot_write, read_unwritable};
 
 use crate::{
@@ -30,7 +35,7 @@ use crate::{
 };
 
 /// The schema version of this program, in `user_version`.
-pub(crate) const SCHEMA_VERSION: i64 = 2;
+pub(crate) const SCHEMA_VERSION: i64 = 3;
 /// Marks the file as ours: "RSCD".
 const APPLICATION_ID: i64 = 0x5253_4344;
 /// An administrator may look into the file with ordinary tools; a commit waits this long for them.
@@ -97,22 +102,27 @@ impl Store {
         }
     }
 
-    /// Commits the group that answers for `sequences`, and the epoch before it where that is unsaved.
+    /// Commits the group that answers for `sequences`, with what is said of its coming, and the epoch before it where that
+    /// is unsaved.
     pub(crate) fn append(
         &mut self,
         unsaved: Unsaved,
         sequences: RangeInclusive<u64>,
         entries: &[(u64, Revocation)],
+        origin: Option<&Origin>,
     ) -> rusqlite::Result<()> {
         let mut group = Encoder::new(*sequences.start());
         for (sequence, revocation) in entries {
             group.push(*sequence, revocation);
         }
         let (bytes, _) = group.finish();
-        self.append_bytes(unsaved, &sequences, &bytes)
+        self.write(unsaved, |transaction| {
+            insert_group(transaction, &sequences, &bytes)?;
+            origins::insert(transaction, *sequences.start(), origin)
+        })
     }
 
-    /// The same for a group that is encoded.
+    /// Commits a group that is encoded, and says nothing of its coming.
     pub(crate) fn append_bytes(
         &mut self,
         unsaved: Unsaved,
@@ -124,17 +134,19 @@ impl Store {
         })
     }
 
-    /// Puts one group into the place of all that answer for `sequences` now.
+    /// Puts one group into the place of all that answer for `sequences` now. `live` are those of them that it holds.
     pub(crate) fn rewrite(
         &mut self,
         unsaved: Unsaved,
         sequences: &RangeInclusive<u64>,
+        live: &BTreeSet<u64>,
         bytes: &[u8],
     ) -> rusqlite::Result<()> {
         self.write(unsaved, |transaction| {
             let mut delete = transaction
                 .prepare_cached("DELETE FROM groups WHERE first >= ?1 AND first <= ?2")?;
             delete.execute([number(*sequences.start()), number(*sequences.end())])?;
+            origins::thin(transaction, sequences, live)?;
             insert_group(transaction, sequences, bytes)
         })
     }
@@ -196,6 +208,7 @@ impl Store {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         if self.old {
+            transaction.execute_batch(origins::SCHEMA)?;
             transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         }
         if let Some(span) = unsaved {
@@ -281,9 +294,11 @@ fn create(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(&format!(
         "BEGIN IMMEDIATE;
          {SCHEMA}
+         {origins}
          PRAGMA application_id = {APPLICATION_ID};
          PRAGMA user_version = {SCHEMA_VERSION};
-         COMMIT;"
+         COMMIT;",
+        origins = origins::SCHEMA
     ))
 }
 

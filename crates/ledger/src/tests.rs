@@ -7,5 +7,6 @@ mod failure;
 mod migration;
 mod model;
 mod opening;
+mod origins;
 pub(crate) mod revocations;
 mod upkeep;

@@ -8,9 +8,10 @@ pub use envoy_types::pb::{envoy, google};
 
 /// `rescind.*`: our own packages.
 pub mod rescind {
-    /// `rescind.v1`: ranges of a ledger, and statements about it.
+    /// `rescind.v1`: ranges of a ledger, and statements about it, to enforcers and between adapters.
     #[allow(
         missing_docs,
+        missing_debug_implementations,
         reason = "generated; the comments of the .proto sources are carried over"
     )]
     pub mod v1 {

@@ -47,8 +47,9 @@ pub trait Part {
     /// How it logs.
     fn log(config: &Self::Config) -> &LogConfig;
 
-    /// Reads every file that the configuration names, and binds nothing.
-    fn prepare(config: &Self::Config) -> anyhow::Result<()>;
+    /// Reads every file that the configuration names, and binds nothing. What is to be said although all of it can be used,
+    /// such as that a certificate expires soon.
+    fn prepare(config: &Self::Config) -> anyhow::Result<Vec<String>>;
 
     /// Runs until it is told to end. The log has been started.
     fn run(config: Self::Config) -> impl Future<Output = anyhow::Result<ExitCode>>;
@@ -77,13 +78,13 @@ pub fn main<P: Part>(arguments: &CommonArgs) -> ExitCode {
 
 /// Reads every file that is named, and says what would be used.
 fn check<P: Part>(loaded: &Loaded<P::Config>) -> anyhow::Result<()> {
-    P::prepare(&loaded.config).map_err(|error| loaded.locate(error))?;
+    let warnings = P::prepare(&loaded.config).map_err(|error| loaded.locate(error))?;
     std::io::stdout()
-        .write_all(page(loaded).as_bytes())
+        .write_all(page(loaded, &warnings).as_bytes())
         .context("cannot write to stdout")
 }
 
-fn page<T: Serialize>(loaded: &Loaded<T>) -> String {
+fn page<T: Serialize>(loaded: &Loaded<T>, warnings: &[String]) -> String {
     let unused = loaded.unused.iter();
     let overridden = loaded.overridden.iter();
     let lines = loaded
@@ -91,6 +92,7 @@ fn page<T: Serialize>(loaded: &Loaded<T>) -> String {
         .into_iter()
         .chain(unused.map(|key| format!("not used here: {key}")))
         .chain(overridden.map(|key| format!("from the environment: {key}")))
+        .chain(warnings.iter().map(|text| format!("warning: {text}")))
         .chain(["the configuration is good".to_owned()]);
     lines.map(|line| line + "\n").collect()
 }

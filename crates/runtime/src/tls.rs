@@ -3,20 +3,27 @@
 //! One cryptography provider for the whole process (aws-lc-rs). Trust is a PEM file or a folder of them, as Choreo
 //! Connect's trust store is; a self-signed certificate in it trusts itself even where the Web PKI's rules would not let it
 //! be its own issuer.
+//!
+//! What is read from files follows them: a configuration is made once, and its handshakes use the certificate and the
+//! trust that are in force when they happen. [`Certificates`] knows the files of a process, [`Reloader`] reads them again.
 
 mod client;
 mod error;
 mod files;
+mod follow;
 mod identity;
 mod listener;
 mod pinned;
 mod refusals;
 mod server;
 mod trust;
+mod validity;
+mod words;
 
 pub use client::{client_config, insecure_client_config};
 pub use error::TlsError;
-pub use identity::Identity;
+pub use follow::{Certificates, Reloader};
+pub use identity::{Identity, OwnCertificate, Shown};
 pub use listener::{TlsListener, TlsStream};
 pub use server::{ClientAuth, server_config};
 pub use trust::Trust;

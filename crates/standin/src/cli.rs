@@ -28,8 +28,8 @@ impl Part for Standin {
         &config.log
     }
 
-    fn prepare(config: &Config) -> anyhow::Result<()> {
-        Material::load(config).map(drop)
+    fn prepare(config: &Config) -> anyhow::Result<Vec<String>> {
+        Material::load(config).map(|_| Vec::new())
     }
 
     async fn run(config: Config) -> anyhow::Result<ExitCode> {

@@ -16,6 +16,7 @@ mod state;
 mod stream;
 
 pub use config::{ClientConfig, Security};
+pub use dial::{DialError, dial};
 pub use rescind_proto::rescind::v1::Checkpoint;
 pub use sink::{Answer, Content, LinkState, Packed, Rejection, ServerHead, Sink, Update, Walk};
 

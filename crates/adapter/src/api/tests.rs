@@ -37,7 +37,13 @@ fn fixture() -> Fixture {
         disbelieved: None,
     };
     ledger
-        .append(&[token("4e330dbd-75c6-4ab5-a749-b9497aa3521a"), app])
+        .append_from(
+            &[token("4e330dbd-75c6-4ab5-a749-b9497aa3521a"), app],
+            &Origin {
+                at: UnixMillis(1_764_043_200_123),
+                source: "event hub amqps://broker:5671/".to_owned(),
+            },
+        )
         .unwrap();
     let reader = ledger.reader();
     let roster = Roster::new(Vec::new(), reader.clone(), Arc::new(Metrics::default()));
@@ -47,7 +53,7 @@ fn fixture() -> Fixture {
     let settings = server::Settings::default();
     let (_, streams) = server::service(Arc::new(publication), settings, Arc::default());
     let api = Api::new(Access::new(&Secret::new("reads"), &Secret::new("manages")));
-    api.serve(reader, roster.clone(), streams);
+    api.serve(reader, roster.clone(), streams, Peers::default());
     Fixture {
         _directory: directory,
         ledger,
@@ -163,6 +169,8 @@ async fn what_is_revoked_is_said_with_its_version_and_masked() {
     assert_eq!(by["identifier"], "**********521a");
     assert_eq!(by["expires_at"], 4_000_000_000u64);
     assert_eq!(by["since"], by["version"]);
+    assert_eq!(by["committed_at"], "2025-11-25T04:00:00.123Z");
+    assert_eq!(by["from"], "event hub amqps://broker:5671/");
     assert!(!found.to_string().contains("75c6"));
 
     let (_, none) = fixture.read("/v1/revocations?jti=other").await;

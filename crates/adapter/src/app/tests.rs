@@ -43,6 +43,13 @@ fn config(authority: &Authority, directory: &TempDir) -> Config {
 }
 
 async fn channel(authority: &Authority, address: SocketAddr) -> Channel {
+    try_channel(authority, address).await.unwrap()
+}
+
+async fn try_channel(
+    authority: &Authority,
+    address: SocketAddr,
+) -> Result<Channel, tonic::transport::Error> {
     let (cert, key) = authority.identity("enforcer");
     let tls = ClientTlsConfig::new()
         .ca_certificate(Certificate::from_pem(fs::read(authority.ca()).unwrap()))
@@ -52,7 +59,7 @@ async fn channel(authority: &Authority, address: SocketAddr) -> Channel {
         ))
         .domain_name("localhost");
     let endpoint = Endpoint::from_shared(format!("https://{address}")).unwrap();
-    endpoint.tls_config(tls).unwrap().connect().await.unwrap()
+    endpoint.tls_config(tls).unwrap().connect().await
 }
 
 async fn stream(channel: Channel) -> Streaming<DiscoveryResponse> {
@@ -317,4 +324,57 @@ async fn read(address: SocketAddr, path: &str) -> String {
         .get(format!("https://{address}{path}"))
         .bearer_auth("reads");
     request.send().await.unwrap().text().await.unwrap()
+}
+
+#[tokio::test]
+async fn new_certificates_are_in_force_on_both_ports_and_no_stream_ends() {
+    tls::install_crypto_provider();
+    let (authority, next) = (Authority::new(), Authority::new());
+    let directory = TempDir::new().unwrap();
+    let config = config(&authority, &directory);
+    let keystore = config.adapter.keystore.clone();
+    let app = App::build(config).await.unwrap();
+    let (addresses, cancel) = (app.addresses(), app.token());
+    let running = tokio::spawn(app.run());
+    let mut before = stream(channel(&authority, addresses.xds).await).await;
+    soon(before.message()).await.unwrap().unwrap();
+    let (_, metrics) = page(addresses.admin, "/metrics").await;
+    for role in ["adapter.keystore", "adapter.truststore.location"] {
+        let days = format!("rescind_certificate_days_left{{role=\"{role}\"}} ");
+        assert!(metrics.contains(&days), "{metrics}");
+    }
+
+    try_channel(&next, addresses.xds).await.unwrap_err();
+    let (cert, key) = next.identity("adapter");
+    fs::copy(cert, keystore.cert_path).unwrap();
+    fs::copy(key, keystore.key_path).unwrap();
+    fs::copy(next.ca(), authority.ca()).unwrap();
+    let after = soon(async {
+        loop {
+            let Ok(channel) = try_channel(&next, addresses.xds).await else {
+                continue;
+            };
+            // One that has not been let in may hear of it only now.
+            let mut health = HealthClient::new(channel.clone());
+            let asked = health.check(HealthCheckRequest::default()).await;
+            if asked.is_ok() {
+                return channel;
+            }
+        }
+    });
+    let mut after = stream(after.await).await;
+    soon(after.message()).await.unwrap().unwrap();
+    let trust = tls::Trust::load(next.ca()).unwrap();
+    let believing = tls::client_config(&trust, None, tls::ALPN_HTTP).unwrap();
+    let client = reqwest::Client::builder()
+        .tls_backend_preconfigured(rustls::ClientConfig::clone(&believing))
+        .build()
+        .unwrap();
+    let url = format!("https://localhost:{}/readyz", addresses.admin.port());
+    let status = client.get(url).send().await.unwrap().status();
+    assert_eq!(status, reqwest::StatusCode::OK);
+    let ended = futures_util::FutureExt::now_or_never(before.message());
+    assert!(ended.is_none(), "{ended:?}");
+    cancel.cancel();
+    soon(running).await.unwrap();
 }

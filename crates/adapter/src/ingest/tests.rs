@@ -181,7 +181,7 @@ async fn live_events_go_before_the_list() {
         let prepared = prepared();
         let (answer, merged) = oneshot::channel();
         let list = vec![token("token-listed")];
-        let merge = Command::Merge(list, answer);
+        let merge = Command::Merge(list, "list".into(), answer);
         prepared.commands.try_send(merge).unwrap();
         let (message, _receipt) = revoked("token-live");
         prepared.hub.try_send(message).unwrap();
@@ -358,4 +358,43 @@ async fn of_several_brokers_the_lost_one_is_named() {
     running.acknowledged(&["token-a"]).await;
     let reason = "1 of 2 brokers: amqp://******@two:5672/: refused".to_owned();
     assert_eq!(running.health.report().degraded, [(HUB, reason)]);
+}
+
+#[tokio::test]
+async fn it_is_kept_when_and_whence_each_came() {
+    let prepared = prepared();
+    let mut receipts = Vec::new();
+    for (identifier, broker) in [("a", "one"), ("b", "two"), ("c", "one"), ("a", "two")] {
+        let (message, receipt) = revoked(identifier);
+        let HubMessage::Delivery(mut delivery) = message else {
+            unreachable!();
+        };
+        delivery.source = format!("amqp://{broker}:5672/").into();
+        let sent = prepared.hub.try_send(HubMessage::Delivery(delivery));
+        sent.unwrap();
+        receipts.push(receipt);
+    }
+    let began = now();
+    let running = prepared.run();
+    for receipt in receipts {
+        soon(receipt).await.unwrap();
+    }
+    let (answer, merged) = oneshot::channel();
+    let list = "list https://apim:9443/".into();
+    let merge = Command::Merge(vec![token("a"), token("d")], list, answer);
+    running.commands.send(merge).await.unwrap();
+    assert_eq!(soon(merged).await.unwrap(), 1);
+    for (identifier, source) in [
+        ("a", "event hub amqp://one:5672/"),
+        ("b", "event hub amqp://two:5672/"),
+        ("c", "event hub amqp://one:5672/"),
+        ("d", "list https://apim:9443/"),
+    ] {
+        let identifier = rescind_revocation::Identifier::new(identifier).unwrap();
+        let kind = rescind_revocation::Kind::Token;
+        let live = running.reader.find(kind, &identifier).unwrap();
+        let origin = running.reader.origin(live.sequence).unwrap().unwrap();
+        assert_eq!(origin.source, source);
+        assert!((began..=now()).contains(&origin.at));
+    }
 }

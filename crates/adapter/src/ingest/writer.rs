@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use rescind_ledger::{Cursor, Ledger, LedgerError, LedgerReader, Swept};
-use rescind_revocation::{Revocation, UnixSeconds};
-use rescind_runtime::Health;
+use rescind_ledger::{Cursor, Ledger, LedgerError, LedgerReader, Origin, Swept};
+use rescind_revocation::{Revocation, UnixMillis, UnixSeconds};
+use rescind_runtime::{Health, time::unix_now_millis};
 use rescind_xds::{Head, Position};
 use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
@@ -73,14 +73,21 @@ impl Writer {
         self.reader.head()
     }
 
-    /// Commits one group, again and again until it works, and publishes it. How many revocations said something new;
-    /// `None` when cancelled, and then nothing was committed.
+    /// Commits one group that came from `source`, again and again until it works, and publishes it. How many revocations
+    /// said something new; `None` when cancelled, and then nothing was committed.
     pub(crate) async fn append(
         &mut self,
         group: Arc<Vec<Revocation>>,
+        source: Arc<str>,
         cancel: &CancellationToken,
     ) -> anyhow::Result<Option<usize>> {
-        let append = move |ledger: &mut Ledger| ledger.append(&group);
+        let append = move |ledger: &mut Ledger| {
+            let origin = Origin {
+                at: UnixMillis(unix_now_millis()),
+                source: source.to_string(),
+            };
+            ledger.append_from(&group, &origin)
+        };
         let appended = self.write(append, cancel).await?;
         Ok(appended.map(|appended| {
             self.metrics.changes.inc_by(appended.changed as u64);

@@ -1,165 +1,175 @@
-use prometheus_client::registry::Registry;
-use rescind_runtime::tls::insecure_client_config;
+//! That all that is made of the certificates follows them; how, is tested where that is done.
+
+use std::net::SocketAddr;
+
+use rescind_runtime::tls::{Identity, TlsListener, insecure_client_config};
 use rustls_pki_types::ServerName;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
+use tokio::net::TcpStream;
+use tokio_stream::StreamExt as _;
 
 use super::*;
-use crate::testing;
+use crate::{
+    config::{Keystore, Truststore},
+    testing,
+};
 
+type ServerStream = tokio_rustls::server::TlsStream<TcpStream>;
+type ClientStream = tokio_rustls::client::TlsStream<TcpStream>;
+
+/// An enforcer with a trust store of its own, and its reloader.
 struct Fixture {
     files: testing::Certificates,
-    listener: TlsListener,
-    loaded: Certificates,
+    config: Enforcer,
+    certificates: (Arc<ServerConfig>, Arc<ServerConfig>, Arc<ClientConfig>),
     reloader: Reloader,
-    health: Health,
-    metrics: Metrics,
 }
 
-async fn fixture() -> Fixture {
+fn fixture() -> Fixture {
     let files = testing::Certificates::new();
     let (cert_path, key_path) = files.identity("enforcer");
-    let keystore = Keystore {
-        cert_path,
-        key_path,
+    let location = files.folder().join("trust.pem");
+    std::fs::copy(files.ca(), &location).unwrap();
+    let config = Enforcer {
+        keystore: Keystore {
+            cert_path,
+            key_path,
+        },
+        truststore: Truststore { location },
+        ..Enforcer::default()
     };
-    let truststore = Truststore {
-        location: files.ca(),
-    };
-    let loaded = Certificates::load(&keystore, &truststore).unwrap();
-    let listener = TlsListener::bind("127.0.0.1", 0, loaded.checks());
-    let listener = listener.await.unwrap();
-    let health = Health::new();
-    let metrics = Metrics::register(&mut Registry::default());
+    let loaded = Certificates::load(&config).unwrap();
+    let certificates = (
+        loaded.checks.clone(),
+        loaded.admin.clone(),
+        loaded.adapter.clone(),
+    );
     Fixture {
-        reloader: Reloader::new(
-            &keystore,
-            &truststore,
-            &loaded,
-            Some(&listener),
-            &health,
-            &metrics,
-        ),
         files,
-        listener,
-        loaded,
-        health,
-        metrics,
+        config,
+        certificates,
+        reloader: loaded.follow(&mut Registry::default(), &Health::new()),
     }
 }
 
 impl Fixture {
-    /// A connection as Envoy makes it, and the certificate that it was shown.
-    async fn connect(&self) -> (tokio_rustls::client::TlsStream<TcpStream>, Vec<u8>) {
-        let trust = Trust::load(self.files.ca()).unwrap();
-        let (cert, key) = self.files.identity("router");
-        let config = client_config(&trust, Some(&Identity::new(cert, key)), ALPN_H2).unwrap();
-        handshake(config, self.listener.local_addr()).await
+    /// Another certificate for the enforcer, and another authority for whom it believes.
+    fn rotate(&mut self) -> testing::Certificates {
+        self.files.identity("enforcer");
+        let next = testing::Certificates::new();
+        std::fs::copy(next.ca(), &self.config.truststore.location).unwrap();
+        self.reloader.look();
+        next
+    }
+
+    fn own(&self) -> Vec<u8> {
+        let pem = std::fs::read(&self.config.keystore.cert_path).unwrap();
+        x509_parser::pem::parse_x509_pem(&pem).unwrap().1.contents
     }
 }
 
-async fn handshake(
-    config: Arc<ClientConfig>,
-    address: std::net::SocketAddr,
-) -> (tokio_rustls::client::TlsStream<TcpStream>, Vec<u8>) {
+fn identity(files: &testing::Certificates, name: &str) -> Identity {
+    let (cert, key) = files.identity(name);
+    Identity::new(cert, key)
+}
+
+/// Both ends of a connection, or why there is none.
+async fn meet(
+    server: Arc<ServerConfig>,
+    client: Arc<ClientConfig>,
+) -> Result<(ServerStream, ClientStream), String> {
+    let mut listener = TlsListener::bind("127.0.0.1", 0, server).await.unwrap();
+    let address: SocketAddr = listener.local_addr();
     let tcp = TcpStream::connect(address).await.unwrap();
-    let name = ServerName::try_from("enforcer").unwrap();
-    let connector = tokio_rustls::TlsConnector::from(config);
-    let stream = connector.connect(name, tcp).await.unwrap();
-    let shown = stream.get_ref().1.peer_certificates().unwrap()[0].to_vec();
-    (stream, shown)
-}
-
-fn on_disk(fixture: &Fixture) -> Vec<u8> {
-    let pem = std::fs::read(&fixture.reloader.keystore.cert_path).unwrap();
-    let (_, block) = x509_parser::pem::parse_x509_pem(&pem).unwrap();
-    block.contents
-}
-
-#[tokio::test]
-async fn a_new_certificate_is_shown_and_no_connection_ends() {
-    let mut fixture = fixture().await;
-    let (mut before, old) = fixture.connect().await;
-    let mut accepted = tokio_stream::StreamExt::next(&mut fixture.listener)
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(old, on_disk(&fixture));
-    fixture.reloader.poll();
-    assert_eq!(fixture.connect().await.1, old);
-
-    fixture.files.identity("enforcer");
-    fixture.reloader.poll();
-    let (_, new) = fixture.connect().await;
-    assert_ne!(new, old);
-    assert_eq!(new, on_disk(&fixture));
-    accepted.write_all(b"still").await.unwrap();
-    accepted.flush().await.unwrap();
-    let mut word = [0; 5];
-    before.read_exact(&mut word).await.unwrap();
-    assert_eq!(&word, b"still");
-    assert!(fixture.metrics.certificate_days_left.get() > 300);
-}
-
-#[tokio::test]
-async fn files_that_do_not_fit_together_leave_the_old_ones_in_force() {
-    let mut fixture = fixture().await;
-    let old = on_disk(&fixture);
-    let key = std::fs::read(&fixture.reloader.keystore.key_path).unwrap();
-    fixture.files.identity("enforcer");
-    let new_key = std::fs::read(&fixture.reloader.keystore.key_path).unwrap();
-    std::fs::write(&fixture.reloader.keystore.key_path, key).unwrap();
-    for _ in 0..2 {
-        fixture.reloader.poll();
-        assert_eq!(fixture.health.report().degraded[0].0, "certificates");
-        assert_eq!(fixture.connect().await.1, old);
+    let name = ServerName::try_from("localhost").unwrap();
+    let connecting = tokio_rustls::TlsConnector::from(client).connect(name, tcp);
+    let mut stream = connecting.await.map_err(|error| error.to_string())?;
+    let mut byte = [0];
+    let refused = tokio::io::AsyncReadExt::read(&mut stream, &mut byte);
+    tokio::select! {
+        accepted = listener.next() => Ok((accepted.unwrap().unwrap(), stream)),
+        refused = refused => Err(format!("{refused:?}")),
     }
-    std::fs::write(&fixture.reloader.keystore.key_path, new_key).unwrap();
-    fixture.reloader.poll();
-    assert_eq!(fixture.health.report().degraded, []);
-    assert_eq!(fixture.connect().await.1, on_disk(&fixture));
+}
+
+fn shown(certificates: Option<&[rustls_pki_types::CertificateDer<'_>]>) -> Vec<u8> {
+    certificates.unwrap()[0].to_vec()
+}
+
+#[tokio::test]
+async fn checks_are_answered_with_the_new_certificate_to_whom_the_new_authority_names() {
+    let mut fixture = fixture();
+    let (checks, ..) = fixture.certificates.clone();
+    let server = Trust::load(fixture.files.ca()).unwrap();
+    let router = identity(&fixture.files, "router");
+    let before = client_config(&server, Some(&router), ALPN_H2).unwrap();
+    let (_, stream) = meet(checks.clone(), before.clone()).await.unwrap();
+    assert_eq!(shown(stream.get_ref().1.peer_certificates()), fixture.own());
+
+    let next = fixture.rotate();
+    let refused = meet(checks.clone(), before).await.unwrap_err();
+    assert!(refused.contains("UnknownCA"), "{refused}");
+    let router = identity(&next, "router");
+    let after = client_config(&server, Some(&router), ALPN_H2).unwrap();
+    let (_, stream) = meet(checks, after).await.unwrap();
+    assert_eq!(shown(stream.get_ref().1.peer_certificates()), fixture.own());
 }
 
 #[tokio::test]
 async fn the_admin_server_shows_the_new_one_too() {
-    let mut fixture = fixture().await;
-    let config = fixture.reloader.admin(&fixture.loaded);
-    let listener = TlsListener::bind("127.0.0.1", 0, config).await.unwrap();
-    let shown = async || {
-        let config = insecure_client_config(None, ALPN_HTTP).unwrap();
-        handshake(config, listener.local_addr()).await.1
-    };
-    let old = shown().await;
-    assert_eq!(old, on_disk(&fixture));
-    fixture.files.identity("enforcer");
-    fixture.reloader.poll();
-    assert_ne!(shown().await, old);
-    assert_eq!(shown().await, on_disk(&fixture));
+    let mut fixture = fixture();
+    let (_, admin, _) = fixture.certificates.clone();
+    for _ in 0..2 {
+        let client = insecure_client_config(None, ALPN_HTTP).unwrap();
+        let (_, stream) = meet(admin.clone(), client).await.unwrap();
+        assert_eq!(shown(stream.get_ref().1.peer_certificates()), fixture.own());
+        fixture.rotate();
+    }
 }
 
 #[tokio::test]
-async fn the_link_to_the_adapters_shows_the_new_one_too() {
-    let mut fixture = fixture().await;
-    let trust = Trust::load(fixture.files.ca()).unwrap();
-    let (cert, key) = fixture.files.identity("adapter-enforcer");
-    let clients = ClientAuth::Required(trust);
-    let server = server_config(&Identity::new(cert, key), &clients, ALPN_H2).unwrap();
-    let mut listener = TlsListener::bind("127.0.0.1", 0, server).await.unwrap();
-    let link = fixture.reloader.adapter(&fixture.loaded);
-    let mut seen = Vec::new();
-    for _ in 0..2 {
-        let tcp = TcpStream::connect(listener.local_addr()).await.unwrap();
-        let name = ServerName::try_from("adapter-enforcer").unwrap();
-        let connector = tokio_rustls::TlsConnector::from(link.clone());
-        let _stream = connector.connect(name, tcp).await.unwrap();
-        let accepted = tokio_stream::StreamExt::next(&mut listener).await;
-        let accepted = accepted.unwrap().unwrap();
-        seen.push(accepted.get_ref().1.peer_certificates().unwrap()[0].to_vec());
-        assert_eq!(seen.last(), Some(&on_disk(&fixture)));
-        fixture.files.identity("enforcer");
-        fixture.reloader.poll();
-    }
-    assert_ne!(seen[0], seen[1]);
+async fn adapters_see_the_new_one_and_are_believed_by_the_new_authority() {
+    let mut fixture = fixture();
+    let (.., link) = fixture.certificates.clone();
+    let enforcers = || ClientAuth::Required(Trust::load(fixture.files.ca()).unwrap());
+    let adapter = identity(&fixture.files, "adapter");
+    let before = server_config(&adapter, &enforcers(), ALPN_H2).unwrap();
+    let (stream, _) = meet(before.clone(), link.clone()).await.unwrap();
+    assert_eq!(shown(stream.get_ref().1.peer_certificates()), fixture.own());
+
+    let enforcers = enforcers();
+    let next = fixture.rotate();
+    let refused = meet(before, link.clone()).await.unwrap_err();
+    assert!(refused.contains("UnknownIssuer"), "{refused}");
+    let adapter = identity(&next, "adapter");
+    let after = server_config(&adapter, &enforcers, ALPN_H2).unwrap();
+    let (stream, _) = meet(after, link).await.unwrap();
+    assert_eq!(shown(stream.get_ref().1.peer_certificates()), fixture.own());
+}
+
+#[tokio::test]
+async fn each_token_service_has_the_trust_that_it_names() {
+    let mut fixture = fixture();
+    let other = testing::Certificates::new();
+    let service = |ca_file: &str| TokenService {
+        ca_file: ca_file.to_owned(),
+        ..TokenService::default()
+    };
+    let own = service(other.ca().to_str().unwrap());
+    fixture.config.security.token_service = vec![service(""), own];
+    let loaded = Certificates::load(&fixture.config).unwrap();
+    let served_by = |files| server_config(&identity(files, "idp"), &ClientAuth::None, &[]).unwrap();
+    let (ours, others) = (served_by(&fixture.files), served_by(&other));
+    let asks = |at: usize| client_config(&loaded.key_sets[at], None, &[]).unwrap();
+    meet(ours.clone(), asks(0)).await.unwrap();
+    meet(others.clone(), asks(0)).await.unwrap_err();
+    meet(others, asks(1)).await.unwrap();
+    meet(ours, asks(1)).await.unwrap_err();
+
+    fixture.config.security.token_service[1].ca_file = "/nowhere".to_owned();
+    let error = Certificates::load(&fixture.config).unwrap_err();
+    assert_eq!(
+        format!("{:#}", anyhow::Error::from(error)),
+        "enforcer.security.tokenService[1].caFile: cannot read the trusted certificates /nowhere: No such file or \
+         directory (os error 2)"
+    );
 }

@@ -110,6 +110,9 @@ pub struct TokenService {
     /// The issuer's JWK Set: `https://`, `http://` or `file://`.
     #[serde(rename = "jwksURL")]
     pub jwks_url: String,
+    /// Whom that is believed from over https, in place of the trust store: a PEM file or a folder, or `system` for the
+    /// certificates that the operating system trusts.
+    pub ca_file: String,
     /// One of these must be in a token's `aud`; empty: `aud` is not looked at.
     pub audience: Vec<String>,
 }

@@ -74,14 +74,14 @@ pub(super) enum LoadError {
     NoKey(usize),
 }
 
-/// The sources of all token services.
+/// The sources of all token services; `trust` has one for each.
 pub(super) fn of(
     security: &Security,
     trust_store: &Path,
-    trust: &Trust,
+    trust: &[Trust],
 ) -> anyhow::Result<Vec<Source>> {
     let mut sources = Vec::new();
-    for (at, service) in security.token_service.iter().enumerate() {
+    for (at, (service, trust)) in security.token_service.iter().zip(trust).enumerate() {
         let source = |place| Source {
             service: at,
             name: service.name.clone(),

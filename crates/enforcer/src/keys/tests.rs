@@ -42,6 +42,7 @@ impl Fixture {
         };
         let trust = Trust::load(self.certificates.ca()).unwrap();
         let store = self.certificates.folder();
+        let trust = vec![trust; security.token_service.len()];
         KeyLoader::new(&security, store, &trust, &self.health, &self.metrics)
     }
 

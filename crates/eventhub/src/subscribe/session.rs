@@ -56,6 +56,8 @@ pub(super) struct Session {
     queue: ShortString,
     consumer: Consumer,
     outstanding: Arc<Outstanding>,
+    /// The broker's address.
+    source: Arc<str>,
     step_timeout: Duration,
 }
 
@@ -75,6 +77,7 @@ impl Session {
                 queue,
                 consumer,
                 outstanding: Arc::default(),
+                source: endpoint.address().into(),
                 step_timeout: config.step_timeout,
             }),
             Err(error) => {
@@ -170,6 +173,7 @@ impl Session {
         subscriber.metrics.count(&event);
         Delivery::of_broker(
             event,
+            &self.source,
             message.acker,
             message.delivery_tag,
             &self.outstanding,

@@ -1,6 +1,6 @@
 //! What keeps the file and the memory small: the sweep drops what expired, and rows that lost entries are joined.
 
-use std::ops::RangeInclusive;
+use std::{collections::BTreeSet, ops::RangeInclusive};
 
 use rescind_revocation::{Digests, UnixSeconds};
 
@@ -71,12 +71,14 @@ impl Ledger {
     fn join(&mut self, run: &RangeInclusive<u64>) -> Result<(), LedgerError> {
         self.ensure_open()?;
         let mut group = Encoder::new(*run.start());
+        let mut live = BTreeSet::new();
         for (sequence, entry) in self.reader.memory().log.bytes(run.start() - 1, *run.end()) {
             group.push_bytes(sequence, entry);
+            live.insert(sequence);
         }
         let (bytes, entries) = group.finish();
         self.commit("write to", |store, unsaved| {
-            store.rewrite(unsaved, run, &bytes)
+            store.rewrite(unsaved, run, &live, &bytes)
         })?;
         self.groups.joined(run, entries);
         Ok(())

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use rescind_revocation::{Expiry, Revocation, UnixMillis, UnixSeconds};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Rows};
 
-use super::{Store, group_checksum};
+use super::{OriginRow, Store, group_checksum};
 use crate::{Damage, Epoch, codec, epochs::Span, groups::Groups, log::Log};
 
 /// How far a damaged group may reach to be believed about its key.
@@ -30,6 +30,8 @@ pub(crate) struct Contents {
     pub(crate) head: u64,
     /// Empty in a whole file.
     pub(crate) damage: Vec<Damage>,
+    /// What is said of the coming of entries: read only of a damaged file, to be copied.
+    pub(crate) origins: Vec<OriginRow>,
 }
 
 impl Contents {
@@ -148,6 +150,9 @@ impl Store {
             }),
             Err(error) if is_damage(&error) => contents.broken("the file", &error),
             Err(error) => return Err(error),
+        }
+        if !contents.damage.is_empty() {
+            contents.origins = self.origins()?;
         }
         let began = contents.epochs.iter().map(|span| span.first).max();
         contents.head = contents.head.max(began.unwrap_or(0));

@@ -46,7 +46,7 @@ fn what_a_failed_commit_wrote_all_the_same_is_taken_in() {
     // The group is written behind the ledger's back, as if COMMIT had failed after the disk had it.
     let mut store = ledger.store.take().unwrap();
     store
-        .append(None, 2..=3, &[(2, known("b", 1)), (3, known("c", 1))])
+        .append(None, 2..=3, &[(2, known("b", 1)), (3, known("c", 1))], None)
         .unwrap();
     drop(store);
     let appended = ledger

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::revocations::{app, doubted, known, subject, token};
-use crate::{Cursor, Epoch, Ledger, Resolved};
+use crate::{Cursor, Epoch, Ledger, Origin, Resolved};
 
 fn first_form() -> TempDir {
     let directory = TempDir::new().unwrap();
@@ -57,7 +57,7 @@ fn a_file_of_the_first_form_is_read_and_raised() {
         assert_eq!(ledger.reader().place(Cursor { sequence, epoch }), resolved);
     }
     assert_eq!(ledger.reader().horizon(), UnixSeconds(0));
-    assert_eq!(schema_version(&directory), 2);
+    assert_eq!(schema_version(&directory), 3);
 
     let far = 4_000_000_000_000;
     let new = doubted(app("key", 1_720_000_000_000), far);
@@ -84,5 +84,44 @@ fn a_file_of_the_first_form_that_cannot_be_written_is_served_as_it_is() {
     drop(blocker);
     assert_eq!(schema_version(&directory), 1);
     ledger.append(&[known("new", 1)]).unwrap();
-    assert_eq!(schema_version(&directory), 2);
+    assert_eq!(schema_version(&directory), 3);
+}
+
+/// The second form had a horizon, and no origins.
+fn second_form() -> TempDir {
+    let directory = first_form();
+    let connection = Connection::open(directory.path().join("ledger.db")).unwrap();
+    connection
+        .execute_batch(
+            "PRAGMA user_version = 2;
+             INSERT INTO meta VALUES('horizon',600);",
+        )
+        .unwrap();
+    directory
+}
+
+#[test]
+fn files_of_both_older_forms_say_nothing_of_origins_and_take_them_from_then_on() {
+    for directory in [first_form(), second_form()] {
+        let (mut ledger, opening) = Ledger::open(directory.path()).unwrap();
+        assert_eq!(opening.damage, []);
+        let reader = ledger.reader();
+        for sequence in 1..=8 {
+            assert_eq!(reader.origin(sequence).unwrap(), None);
+        }
+        let origin = Origin {
+            at: UnixMillis(1_720_000_000_000),
+            source: "list https://apim:9443/".to_owned(),
+        };
+        ledger
+            .append_from(&[known("new", 2_000_000_000)], &origin)
+            .unwrap();
+        assert_eq!(reader.origin(8).unwrap(), Some(origin.clone()));
+        assert_eq!(reader.origin(7).unwrap(), None);
+        assert_eq!(schema_version(&directory), 3);
+        drop(ledger);
+        let (ledger, opening) = Ledger::open(directory.path()).unwrap();
+        assert_eq!(opening.damage, []);
+        assert_eq!(ledger.reader().origin(8).unwrap(), Some(origin));
+    }
 }

@@ -7,7 +7,7 @@ use rescind_revocation::{Digests, Expiry, Kind, Revocation, UnixMillis, UnixSeco
 use tempfile::TempDir;
 
 use super::revocations::{a_revocation, known};
-use crate::{Cursor, Epoch, Ledger, LedgerReader, Resolved, Swept};
+use crate::{Cursor, Epoch, Ledger, LedgerReader, Origin, Resolved, Swept};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -42,6 +42,9 @@ struct Model {
     /// What one holds who reads what is new after each step, and never anything else.
     follower: HashMap<(Kind, String), Revocation>,
     followed: u64,
+    /// Of each sequence, and how many groups were appended.
+    origins: HashMap<u64, Origin>,
+    groups: u64,
 }
 
 fn name(revocation: &Revocation) -> (Kind, String) {
@@ -147,6 +150,28 @@ impl Model {
         }
     }
 
+    /// Of the next group, which will make so many entries.
+    fn origin(&mut self, head: u64, changed: usize) -> Origin {
+        self.groups += 1;
+        let origin = Origin {
+            at: UnixMillis(self.groups),
+            source: format!("source {}", self.groups % 3),
+        };
+        for sequence in (head + 1..).take(changed) {
+            self.origins.insert(sequence, origin.clone());
+        }
+        origin
+    }
+
+    /// Each live entry says when and whence it came, whatever has become of its row.
+    fn check_origins(&self, ledger: &Ledger) {
+        let reader = ledger.reader();
+        for live in reader.read(0, u64::MAX, usize::MAX) {
+            let said = reader.origin(live.sequence).unwrap();
+            assert_eq!(said.as_ref(), self.origins.get(&live.sequence));
+        }
+    }
+
     /// Whoever follows misses nothing: no entry comes back at a sequence that everybody is past.
     fn follow(&mut self, reader: &LedgerReader) {
         let head = reader.head().sequence;
@@ -176,7 +201,8 @@ proptest! {
             match step {
                 Step::Append(group) => {
                     let changed = model.append(&group);
-                    let appended = ledger.append(&group).unwrap();
+                    let origin = model.origin(before.sequence, changed);
+                    let appended = ledger.append_from(&group, &origin).unwrap();
                     prop_assert_eq!(appended.changed, changed);
                     prop_assert_eq!(appended.head.sequence, before.sequence + changed as u64);
                     prop_assert_eq!(appended.head, ledger.reader().head());
@@ -202,12 +228,16 @@ proptest! {
                     let swept = ledger.sweep(UnixSeconds(horizon + 599)).unwrap();
                     prop_assert_eq!(swept, Swept { horizon: UnixSeconds(horizon), dropped });
                 }
-                Step::Tidy => while ledger.tidy().unwrap() {},
+                Step::Tidy => {
+                    while ledger.tidy().unwrap() {}
+                    model.check_origins(&ledger);
+                }
                 Step::LoseStore => ledger.store = None,
             }
             model.cursors.push(ledger.reader().head());
             model.check(&ledger);
         }
+        model.check_origins(&ledger);
     }
 }
 

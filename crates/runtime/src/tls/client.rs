@@ -2,23 +2,24 @@
 
 use std::sync::Arc;
 
+use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
-use rustls::sign::SingleCertAndKey;
 use rustls::{
     ClientConfig, DigitallySignedStruct, Error, SignatureScheme, SupportedProtocolVersion,
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::pinned::PinnedServer;
-use super::{Identity, TlsError, Trust, alpn_protocols, provider};
+use super::{Shown, TlsError, Trust, alpn_protocols, provider};
 
 /// A client that believes servers by `trust`, shows `identity` when asked, and offers `alpn` (empty: none).
 ///
-/// The name to verify is given with each connection, not here.
+/// The name to verify is given with each connection, not here. Sessions are not resumed: a resumed one goes on the
+/// certificates of the one before, whatever has changed since.
 pub fn client_config(
     trust: &Trust,
-    identity: Option<&Identity>,
+    identity: Option<&dyn Shown>,
     alpn: &[&str],
 ) -> Result<Arc<ClientConfig>, TlsError> {
     client_config_for(trust, identity, alpn, rustls::DEFAULT_VERSIONS)
@@ -26,7 +27,7 @@ pub fn client_config(
 
 /// A client that believes *any* server: only behind a switch that an operator has set, and with a WARN line at its place.
 pub fn insecure_client_config(
-    identity: Option<&Identity>,
+    identity: Option<&dyn Shown>,
     alpn: &[&str],
 ) -> Result<Arc<ClientConfig>, TlsError> {
     let algorithms = provider().signature_verification_algorithms;
@@ -40,18 +41,16 @@ pub fn insecure_client_config(
 
 pub(super) fn client_config_for(
     trust: &Trust,
-    identity: Option<&Identity>,
+    identity: Option<&dyn Shown>,
     alpn: &[&str],
     versions: &[&'static SupportedProtocolVersion],
 ) -> Result<Arc<ClientConfig>, TlsError> {
-    let verifier = PinnedServer::new(trust)
-        .map_err(|error| TlsError::Setup(Error::General(error.to_string())))?;
-    build(Arc::new(verifier), identity, alpn, versions)
+    build(Arc::new(PinnedServer::new(trust)), identity, alpn, versions)
 }
 
 fn build(
     verifier: Arc<dyn ServerCertVerifier>,
-    identity: Option<&Identity>,
+    identity: Option<&dyn Shown>,
     alpn: &[&str],
     versions: &[&'static SupportedProtocolVersion],
 ) -> Result<Arc<ClientConfig>, TlsError> {
@@ -62,11 +61,9 @@ fn build(
         .with_custom_certificate_verifier(verifier);
     let mut config = match identity {
         None => builder.with_no_client_auth(),
-        Some(identity) => {
-            let key = Arc::new(identity.load()?);
-            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key)))
-        }
+        Some(identity) => builder.with_client_cert_resolver(Arc::new(identity.certificate()?)),
     };
+    config.resumption = Resumption::disabled();
     config.alpn_protocols = alpn_protocols(alpn);
     Ok(Arc::new(config))
 }

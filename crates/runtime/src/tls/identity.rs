@@ -1,10 +1,16 @@
 //! Who we are: a certificate chain and its private key.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+use rustls::SignatureScheme;
+use rustls::client::ResolvesClientCert;
+use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use serde::{Deserialize, Serialize};
 
+use super::validity::{self, Validity};
 use super::{TlsError, files, provider};
 
 /// The files of a certificate chain (leaf first) and of its private key, both PEM. The keys in a configuration file are
@@ -18,6 +24,17 @@ pub struct Identity {
     /// The private key: PKCS#8, PKCS#1 or SEC1, without a passphrase.
     #[serde(rename = "keyPath")]
     pub key: PathBuf,
+}
+
+/// A certificate with its key, as it is in force now; a clone is the same one. [`Certificates`](super::Certificates) puts
+/// another in its place when the files change, and every configuration made of it shows that from then on.
+#[derive(Debug, Clone)]
+pub struct OwnCertificate(Arc<ArcSwap<CertifiedKey>>);
+
+/// What a TLS configuration can be made with: files that are read now, or a certificate that follows its files.
+pub trait Shown {
+    /// The certificate to show.
+    fn certificate(&self) -> Result<OwnCertificate, TlsError>;
 }
 
 impl Identity {
@@ -49,5 +66,46 @@ impl Identity {
                 "it is damaged or its kind is not supported".to_owned(),
             ),
         })
+    }
+}
+
+impl OwnCertificate {
+    /// Puts another one in its place, for handshakes to come.
+    pub(super) fn replace(&self, with: CertifiedKey) {
+        self.0.store(Arc::new(with));
+    }
+
+    /// When it is valid: all of what is shown.
+    pub(super) fn validity(&self) -> Option<Validity> {
+        validity::of_chain(&self.0.load().cert)
+    }
+}
+
+impl Shown for Identity {
+    fn certificate(&self) -> Result<OwnCertificate, TlsError> {
+        let loaded = self.load()?;
+        Ok(OwnCertificate(Arc::new(ArcSwap::from_pointee(loaded))))
+    }
+}
+
+impl Shown for OwnCertificate {
+    fn certificate(&self) -> Result<OwnCertificate, TlsError> {
+        Ok(self.clone())
+    }
+}
+
+impl ResolvesServerCert for OwnCertificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.load_full())
+    }
+}
+
+impl ResolvesClientCert for OwnCertificate {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.load_full())
+    }
+
+    fn has_certs(&self) -> bool {
+        true
     }
 }

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
@@ -45,7 +44,6 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct TlsListener {
     address: SocketAddr,
-    config: Arc<ArcSwap<ServerConfig>>,
     accepted: mpsc::Receiver<(TlsStream, SocketAddr)>,
     _task: AbortOnDropHandle<()>,
 }
@@ -55,16 +53,14 @@ impl TlsListener {
     pub async fn bind(host: &str, port: u16, config: Arc<ServerConfig>) -> Result<Self, BindError> {
         let listener = net::bind(host, port).await?;
         let address = net::local_addr(&listener)?;
-        let config = Arc::new(ArcSwap::new(config));
         let (tx, accepted) = mpsc::channel(READY);
         let acceptor = Acceptor {
-            config: config.clone(),
+            config,
             refusals: Arc::new(Refusals::new(address)),
             accepted: tx,
         };
         Ok(Self {
             address,
-            config,
             accepted,
             _task: AbortOnDropHandle::new(tokio::spawn(acceptor.run(listener))),
         })
@@ -73,11 +69,6 @@ impl TlsListener {
     /// The address that is bound.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
-    }
-
-    /// The configuration for handshakes to come; storing another one there changes certificates without closing the port.
-    pub fn config(&self) -> Arc<ArcSwap<ServerConfig>> {
-        self.config.clone()
     }
 }
 
@@ -109,7 +100,7 @@ impl axum::serve::Listener for TlsListener {
 
 #[derive(Clone)]
 struct Acceptor {
-    config: Arc<ArcSwap<ServerConfig>>,
+    config: Arc<ServerConfig>,
     refusals: Arc<Refusals>,
     accepted: mpsc::Sender<(TlsStream, SocketAddr)>,
 }
@@ -142,7 +133,7 @@ impl Acceptor {
         if let Err(error) = stream.set_nodelay(true) {
             warn!(%peer, %error, "Cannot set TCP_NODELAY");
         }
-        let acceptor = TlsAcceptor::from(self.config.load_full());
+        let acceptor = TlsAcceptor::from(self.config.clone());
         match timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => {
                 // An error: the listener is being dropped.

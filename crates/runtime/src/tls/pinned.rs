@@ -6,51 +6,84 @@
 //! that alone, within its validity, under its names, and with the handshake's proof that it holds the key. Everything else
 //! goes to webpki.
 
-use std::sync::Arc;
-
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_name;
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::server::ParsedCertificate;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::server::{ParsedCertificate, VerifierBuilderError, WebPkiClientVerifier};
-use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme,
+};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use tracing::warn;
 
+use super::words::{self, Words};
 use super::{Trust, provider};
 
-/// Verifies servers.
+/// Verifies servers, by the trust that is in force at each handshake.
 #[derive(Debug)]
 pub(super) struct PinnedServer {
     trust: Trust,
-    webpki: Arc<WebPkiServerVerifier>,
+    algorithms: WebPkiSupportedAlgorithms,
 }
 
-/// Verifies clients.
+/// Verifies clients, by the trust that is in force at each handshake.
 #[derive(Debug)]
 pub(super) struct PinnedClient {
     trust: Trust,
-    webpki: Arc<dyn ClientCertVerifier>,
+    algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl PinnedServer {
-    pub(super) fn new(trust: &Trust) -> Result<Self, VerifierBuilderError> {
-        Ok(Self {
+    pub(super) fn new(trust: &Trust) -> Self {
+        Self {
             trust: trust.clone(),
-            webpki: WebPkiServerVerifier::builder_with_provider(trust.roots.clone(), provider())
-                .build()?,
-        })
+            algorithms: provider().signature_verification_algorithms,
+        }
+    }
+
+    fn verify(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let anchors = self.trust.current();
+        if !anchors.pinned.contains(end_entity) {
+            let servers = &anchors.servers;
+            return servers.verify_server_cert(end_entity, intermediates, server_name, &[], now);
+        }
+        check_validity(end_entity, now)?;
+        verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+        Ok(ServerCertVerified::assertion())
     }
 }
 
 impl PinnedClient {
-    pub(super) fn new(trust: &Trust) -> Result<Self, VerifierBuilderError> {
-        // Without hints: Java and Go clients filter their certificates by them, and a pinned certificate may have none.
-        Ok(Self {
+    pub(super) fn new(trust: &Trust) -> Self {
+        Self {
             trust: trust.clone(),
-            webpki: WebPkiClientVerifier::builder_with_provider(trust.roots.clone(), provider())
-                .clear_root_hint_subjects()
-                .build()?,
-        })
+            algorithms: provider().signature_verification_algorithms,
+        }
+    }
+}
+
+/// Says in plain words what is wrong with a server's certificate. The error stays as it is where its kind decides which
+/// alert the server gets.
+fn tell(error: Error, server_name: &ServerName<'_>) -> Error {
+    let Error::InvalidCertificate(cause) = &error else {
+        return error;
+    };
+    let reason = words::of(cause);
+    let server = server_name.to_str();
+    warn!(%server, reason, "The certificate of a server is not believed");
+    match cause {
+        CertificateError::Other(_) => {
+            let words = Words(format!("the server's certificate {reason}"));
+            Error::Other(OtherError(std::sync::Arc::new(words)))
+        }
+        _ => error,
     }
 }
 
@@ -60,21 +93,11 @@ impl ServerCertVerifier for PinnedServer {
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
+        _: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        if !self.trust.pinned.contains(end_entity) {
-            return self.webpki.verify_server_cert(
-                end_entity,
-                intermediates,
-                server_name,
-                ocsp_response,
-                now,
-            );
-        }
-        check_validity(end_entity, now)?;
-        verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
-        Ok(ServerCertVerified::assertion())
+        self.verify(end_entity, intermediates, server_name, now)
+            .map_err(|error| tell(error, server_name))
     }
 
     fn verify_tls12_signature(
@@ -83,7 +106,7 @@ impl ServerCertVerifier for PinnedServer {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.webpki.verify_tls12_signature(message, cert, dss)
+        verify_tls12_signature(message, cert, dss, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -92,17 +115,17 @@ impl ServerCertVerifier for PinnedServer {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.webpki.verify_tls13_signature(message, cert, dss)
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.webpki.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }
 
 impl ClientCertVerifier for PinnedClient {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.webpki.root_hint_subjects()
+        &[]
     }
 
     fn verify_client_cert(
@@ -111,9 +134,10 @@ impl ClientCertVerifier for PinnedClient {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        if !self.trust.pinned.contains(end_entity) {
-            return self
-                .webpki
+        let anchors = self.trust.current();
+        if !anchors.pinned.contains(end_entity) {
+            return anchors
+                .clients
                 .verify_client_cert(end_entity, intermediates, now);
         }
         check_validity(end_entity, now)?;
@@ -126,7 +150,7 @@ impl ClientCertVerifier for PinnedClient {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.webpki.verify_tls12_signature(message, cert, dss)
+        verify_tls12_signature(message, cert, dss, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -135,11 +159,11 @@ impl ClientCertVerifier for PinnedClient {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.webpki.verify_tls13_signature(message, cert, dss)
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.webpki.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }
 

@@ -7,9 +7,11 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rustls::{AlertDescription, CertificateError};
+use rustls::AlertDescription;
 use tokio::time::Instant;
 use tracing::{debug, warn};
+
+use super::words;
 
 /// At most one line for each kind in this time.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -59,13 +61,9 @@ impl Refusal {
             Error::NoCertificatesPresented => {
                 Self::new(Kind::NoCertificate, "the client showed no certificate")
             }
-            Error::InvalidCertificate(CertificateError::UnknownIssuer) => Self::new(
-                Kind::Certificate,
-                "the client's certificate is from an issuer that is not trusted here",
-            ),
             Error::InvalidCertificate(error) => Self::new(
                 Kind::Certificate,
-                format!("the client's certificate: {error}"),
+                format!("the client's certificate {}", words::of(error)),
             ),
             Error::AlertReceived(alert) => Self::new(Kind::RefusedByPeer, refused_by_peer(*alert)),
             Error::InvalidMessage(_) | Error::InappropriateMessage { .. } => {

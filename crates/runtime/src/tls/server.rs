@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use rustls::ServerConfig;
-use rustls::server::WebPkiClientVerifier;
-use rustls::sign::SingleCertAndKey;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 
 use super::pinned::PinnedClient;
-use super::{Identity, TlsError, Trust, alpn_protocols, provider};
+use super::{Shown, TlsError, Trust, alpn_protocols, provider};
 
 /// Whether clients must show a certificate.
 #[derive(Debug, Clone)]
@@ -18,25 +17,26 @@ pub enum ClientAuth {
     None,
 }
 
-/// A server with one identity that offers `alpn` in its order of preference (empty: no ALPN).
+/// A server with one certificate that offers `alpn` in its order of preference (empty: no ALPN).
+///
+/// Sessions are not resumed: a resumed one goes on the certificates of the one before, whatever has changed since.
 pub fn server_config(
-    identity: &Identity,
+    identity: &dyn Shown,
     client_auth: &ClientAuth,
     alpn: &[&str],
 ) -> Result<Arc<ServerConfig>, TlsError> {
     let verifier = match client_auth {
         ClientAuth::None => WebPkiClientVerifier::no_client_auth(),
-        ClientAuth::Required(trust) => Arc::new(
-            PinnedClient::new(trust)
-                .map_err(|error| TlsError::Setup(rustls::Error::General(error.to_string())))?,
-        ),
+        ClientAuth::Required(trust) => Arc::new(PinnedClient::new(trust)),
     };
-    let key = Arc::new(identity.load()?);
+    let certificate = Arc::new(identity.certificate()?);
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Setup)?
         .with_client_cert_verifier(verifier)
-        .with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
+        .with_cert_resolver(certificate);
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
     config.alpn_protocols = alpn_protocols(alpn);
     Ok(Arc::new(config))
 }

@@ -1,4 +1,5 @@
 mod files;
+mod follow;
 mod handshakes;
 mod listener;
 mod pki;

@@ -5,20 +5,32 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use rustls::RootCertStore;
+use rustls::client::WebPkiServerVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use rustls_pki_types::CertificateDer;
 use tracing::warn;
 
-use super::{TlsError, files};
+use super::validity::{self, Validity};
+use super::{TlsError, files, provider};
 
 const WHAT: &str = "trusted certificates";
 
-/// Trust anchors, read once; a clone shares them.
+/// Trust anchors as they are in force now; a clone is the same ones. [`Certificates`](super::Certificates) puts others in
+/// their place when the files change, and every configuration made of them believes those from then on.
 #[derive(Clone)]
-pub struct Trust {
-    pub(super) roots: Arc<RootCertStore>,
+pub struct Trust(Arc<ArcSwap<Anchors>>);
+
+/// Trust anchors of one moment.
+pub(super) struct Anchors {
     /// Each trusted certificate as it is, for peers that present that very one.
-    pub(super) pinned: Arc<HashSet<CertificateDer<'static>>>,
+    pub(super) pinned: HashSet<CertificateDer<'static>>,
+    pub(super) servers: Arc<WebPkiServerVerifier>,
+    pub(super) clients: Arc<dyn ClientCertVerifier>,
+    /// Files of a folder that could not be used.
+    passed_over: Vec<(PathBuf, TlsError)>,
 }
 
 impl Trust {
@@ -27,7 +39,57 @@ impl Trust {
     /// In a folder, a file that cannot be used is named in a WARN line and passed over. Expired certificates are taken:
     /// whether one is expired is judged when a peer relies on it.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, TlsError> {
-        let path = path.as_ref();
+        let anchors = Anchors::read(path.as_ref())?;
+        for (_, error) in &anchors.passed_over {
+            let reason = in_one_line(error);
+            warn!(reason, "A file of the trust store is passed over");
+        }
+        Ok(Self::of(anchors))
+    }
+
+    /// The certificates that the operating system trusts.
+    pub fn system() -> Result<Self, TlsError> {
+        Anchors::system().map(Self::of)
+    }
+
+    fn of(anchors: Anchors) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(anchors)))
+    }
+
+    pub(super) fn current(&self) -> Arc<Anchors> {
+        self.0.load_full()
+    }
+
+    /// Reads the path again. What could be used before must be usable still: a broken file takes nobody's trust away.
+    pub(super) fn read_again(&self, path: &Path) -> Result<(), TlsError> {
+        let mut anchors = Anchors::read(path)?;
+        let before = self.current();
+        let known = |path: &Path| before.passed_over.iter().any(|(other, _)| other == path);
+        let broken = anchors
+            .passed_over
+            .iter()
+            .position(|(path, _)| !known(path));
+        if let Some(at) = broken {
+            return Err(anchors.passed_over.swap_remove(at).1);
+        }
+        self.0.store(Arc::new(anchors));
+        Ok(())
+    }
+
+    /// Asks the operating system again.
+    pub(super) fn ask_system_again(&self) -> Result<(), TlsError> {
+        self.0.store(Arc::new(Anchors::system()?));
+        Ok(())
+    }
+
+    /// How long anybody can be believed by it.
+    pub(super) fn validity(&self) -> Option<Validity> {
+        validity::of_last(&self.current().pinned)
+    }
+}
+
+impl Anchors {
+    fn read(path: &Path) -> Result<Self, TlsError> {
         let metadata = std::fs::metadata(path).map_err(|source| read_error(path, source))?;
         if metadata.is_dir() {
             return Self::from_folder(path);
@@ -38,8 +100,7 @@ impl Trust {
         )
     }
 
-    /// The certificates that the operating system trusts.
-    pub fn system() -> Result<Self, TlsError> {
+    fn system() -> Result<Self, TlsError> {
         let found = rustls_native_certs::load_native_certs();
         Self::from_certificates(found.certs, "the system's store")
     }
@@ -47,13 +108,11 @@ impl Trust {
     fn from_folder(folder: &Path) -> Result<Self, TlsError> {
         let paths = certificate_files(folder).map_err(|source| read_error(folder, source))?;
         let mut certificates = Vec::new();
+        let mut passed_over = Vec::new();
         for path in &paths {
             match files::certificates(WHAT, path) {
                 Ok(found) => certificates.extend(found),
-                Err(error) => warn!(
-                    reason = format!("{:#}", anyhow::Error::from(error)),
-                    "A file of the trust store is passed over"
-                ),
+                Err(error) => passed_over.push((path.clone(), error)),
             }
         }
         let place = folder.display().to_string();
@@ -64,7 +123,11 @@ impl Trust {
             };
             return Err(TlsError::NothingTrusted { place, detail });
         }
-        Self::from_certificates(certificates, &place)
+        let anchors = Self::from_certificates(certificates, &place)?;
+        Ok(Self {
+            passed_over,
+            ..anchors
+        })
     }
 
     fn from_certificates(
@@ -90,16 +153,26 @@ impl Trust {
                 detail: detail.to_owned(),
             });
         }
+        let roots = Arc::new(roots);
+        let setup = |error: VerifierBuilderError| {
+            TlsError::Setup(rustls::Error::General(error.to_string()))
+        };
+        let servers = WebPkiServerVerifier::builder_with_provider(roots.clone(), provider());
+        // Without hints: Java and Go clients filter their certificates by them, and a pinned certificate may have none.
+        let clients = WebPkiClientVerifier::builder_with_provider(roots, provider())
+            .clear_root_hint_subjects();
         Ok(Self {
-            roots: Arc::new(roots),
-            pinned: Arc::new(certificates.into_iter().collect()),
+            pinned: certificates.into_iter().collect(),
+            servers: servers.build().map_err(setup)?,
+            clients: clients.build().map_err(setup)?,
+            passed_over: Vec::new(),
         })
     }
 }
 
 impl fmt::Debug for Trust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Trust({} certificates)", self.pinned.len())
+        write!(f, "Trust({} certificates)", self.current().pinned.len())
     }
 }
 
@@ -108,6 +181,21 @@ fn read_error(path: &Path, source: std::io::Error) -> TlsError {
         what: WHAT,
         path: path.to_owned(),
         source,
+    }
+}
+
+fn in_one_line(error: &TlsError) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
+/// Every file that [`Trust::load`] reads for `path`.
+pub(super) fn files_of(path: &Path) -> Vec<PathBuf> {
+    match path.is_dir() {
+        true => certificate_files(path).unwrap_or_default(),
+        false => vec![path.to_owned()],
     }
 }
 

@@ -20,21 +20,26 @@ use super::{ClientConfig, Security};
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum DialError {
+pub enum DialError {
+    /// Nothing accepts there.
     #[error("not reachable: {0}")]
     Tcp(#[source] io::Error),
+    /// One side does not believe the other.
     #[error("TLS handshake failed: {0}")]
     Tls(#[source] io::Error),
+    /// Nothing answers.
     #[error("no connection within {0:?}")]
     TimedOut(Duration),
+    /// The address cannot be one.
     #[error("not an address of the form host:port")]
     Address,
+    /// What answers does not speak HTTP/2.
     #[error("HTTP/2 failed: {0}")]
     Http(#[from] tonic::transport::Error),
 }
 
 /// Connects to `address`. The channel is this one connection: it does not reconnect by itself.
-pub(super) async fn dial(config: &ClientConfig, address: &str) -> Result<Channel, DialError> {
+pub async fn dial(config: &ClientConfig, address: &str) -> Result<Channel, DialError> {
     let endpoint = endpoint(config, address)?;
     let io = timeout(config.connect_timeout, secure(&config.security, address))
         .await

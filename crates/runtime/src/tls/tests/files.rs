@@ -101,7 +101,7 @@ fn certificate_and_key_may_share_a_file() {
         .concat();
     let path = pki.write("both.pem", both);
     server_config(&Identity::new(&path, &path), &ClientAuth::None, &[]).unwrap();
-    assert_eq!(Trust::load(&path).unwrap().pinned.len(), 1);
+    assert_eq!(Trust::load(&path).unwrap().current().pinned.len(), 1);
 }
 
 #[test]
@@ -208,7 +208,14 @@ fn a_folder_is_searched_for_both_endings_and_below() {
     std::fs::create_dir(pki.path("store/folder.pem")).unwrap();
     std::os::unix::fs::symlink(pki.path("store"), pki.path("store/loop")).unwrap();
     std::os::unix::fs::symlink(pki.path("nowhere"), pki.path("store/dangling.pem")).unwrap();
-    assert_eq!(Trust::load(pki.path("store")).unwrap().pinned.len(), 2);
+    assert_eq!(
+        Trust::load(pki.path("store"))
+            .unwrap()
+            .current()
+            .pinned
+            .len(),
+        2
+    );
 }
 
 #[test]

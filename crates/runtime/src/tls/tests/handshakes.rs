@@ -65,9 +65,13 @@ async fn outcome(
             .await;
     let mut outcomes = Vec::new();
     for version in VERSIONS {
-        let config =
-            crate::tls::client::client_config_for(client_trust, client, ALPN_H2, &[version])
-                .unwrap();
+        let config = crate::tls::client::client_config_for(
+            client_trust,
+            client.map(|identity| identity as &dyn crate::tls::Shown),
+            ALPN_H2,
+            &[version],
+        )
+        .unwrap();
         let spoken = connect(address, name, config).await;
         outcomes.push(spoken.map(|spoken| assert_eq!(spoken, version.version)));
     }

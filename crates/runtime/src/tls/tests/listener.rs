@@ -13,7 +13,6 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
-use tokio_stream::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 
 use super::handshakes::{connect, serve};
@@ -149,34 +148,6 @@ async fn silent_peers_do_not_delay_others() {
         start.elapsed() < Duration::from_secs(9),
         "waited for the silent ones"
     );
-}
-
-#[tokio::test]
-async fn the_certificate_can_be_changed_while_it_listens() {
-    let (old, new) = (Pki::new(), Pki::new());
-    let config = |pki: &Pki| server_config(&pki.issue("adapter"), &ClientAuth::None, &[]).unwrap();
-    let mut listener = TlsListener::bind("127.0.0.1", 0, config(&old))
-        .await
-        .unwrap();
-    let (address, current) = (listener.local_addr(), listener.config());
-    tokio::spawn(async move {
-        while let Some(stream) = listener.next().await {
-            let _ = stream.unwrap().write_all(b"ok").await;
-        }
-    });
-    let client = |pki: &Pki| client_config(&pki.trust(), None, &[]).unwrap();
-    let says = |address, config| async move {
-        let stream = TcpStream::connect(address).await.unwrap();
-        TlsConnector::from(config)
-            .connect(ServerName::try_from("adapter").unwrap(), stream)
-            .await
-            .map(|_| ())
-    };
-    says(address, client(&old)).await.unwrap();
-    says(address, client(&new)).await.unwrap_err();
-    current.store(config(&new));
-    says(address, client(&new)).await.unwrap();
-    says(address, client(&old)).await.unwrap_err();
 }
 
 #[tokio::test]
