@@ -19,6 +19,7 @@ mod refusals;
 mod restarts;
 mod startup;
 mod suite;
+mod when_it_breaks;
 mod world;
 
 use std::process::ExitCode;
@@ -33,5 +34,6 @@ fn main() -> ExitCode {
         bursts::add(suite);
         restarts::add(suite);
         startup::add(suite);
+        when_it_breaks::add(suite);
     })
 }
