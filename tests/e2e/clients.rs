@@ -2,8 +2,12 @@
 //! the hub, an xDS client and an ext_authz client.
 
 pub(crate) mod control_plane;
+pub(crate) mod elsewhere;
 pub(crate) mod ext_authz;
+pub(crate) mod gate;
 pub(crate) mod gateway;
 pub(crate) mod hub;
+pub(crate) mod proxy;
+pub(crate) mod scripted_adapter;
 pub(crate) mod tls;
 pub(crate) mod xds;

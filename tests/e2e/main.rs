@@ -20,6 +20,7 @@ mod refusals;
 mod restarts;
 mod startup;
 mod suite;
+mod when_it_breaks;
 mod world;
 
 use std::process::ExitCode;
@@ -35,5 +36,6 @@ fn main() -> ExitCode {
         bursts::add(suite);
         restarts::add(suite);
         startup::add(suite);
+        when_it_breaks::add(suite);
     })
 }

@@ -15,6 +15,7 @@ use tonic::transport::{Channel, Error};
 use crate::{
     clients::{
         control_plane::ControlPlane,
+        gate::Gate,
         gateway::{Answer, Gateway},
         tls::Identity,
         xds::channel,
@@ -97,6 +98,11 @@ impl World {
     ) -> Self {
         let hub = broker.fresh_url();
         Self::start_from(|builder| change(builder.hub(hub))).await
+    }
+
+    /// Another site of the same world: its own adapter, enforcer and Envoy, changed by `change`.
+    pub(crate) async fn beside(&self, change: impl FnOnce(StackBuilder) -> StackBuilder) -> Self {
+        Self::start_from(|builder| change(builder.beside(&self.stack))).await
     }
 
     /// A stack with its own broker.
@@ -198,6 +204,55 @@ impl World {
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
+    /// A metric without labels of our part with this admin server, such as `ENFORCER_ADMIN_URL`.
+    pub(crate) async fn metric(&self, url: &str, name: &str) -> f64 {
+        let (_, page) = self.admin(url, "/metrics").await;
+        let value = page
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value
+            .unwrap_or_else(|| panic!("no {name} in {page}"))
+            .parse()
+            .unwrap()
+    }
+
+    /// A metric of the enforcer, below `rescind_enforcer_`.
+    pub(crate) async fn gauge(&self, name: &str) -> f64 {
+        let name = format!("rescind_enforcer_{name}");
+        self.metric("ENFORCER_ADMIN_URL", &name).await
+    }
+
+    /// Checks straight at the enforcer, over a connection of their own.
+    pub(crate) async fn gate(&self) -> Gate {
+        let channel = self.ext_authz_channel(Some(&self.router_identity())).await;
+        Gate::new(channel.unwrap())
+    }
+
+    /// The files of one of the stack's identities.
+    pub(crate) fn identity(&self, name: &str) -> rescind_stack::Identity {
+        self.stack.certs().identity(name)
+    }
+
+    /// Revokes `count` fresh identifiers at once, and gives them.
+    pub(crate) async fn revoke_many(&self, count: usize) -> Vec<String> {
+        let url = self
+            .var("TOKEN_URL")
+            .replace("/oauth2/token", "/standin/v1/revocations");
+        let request = self.stack.client().post(url);
+        let request = request.basic_auth(self.var("ADMIN_USER"), Some(self.var("ADMIN_PASSWORD")));
+        let answer = request
+            .json(&serde_json::json!({ "count": count }))
+            .send()
+            .await
+            .unwrap();
+        let answer: serde_json::Value = answer.json().await.unwrap();
+        let identifiers = answer["identifiers"].as_array().unwrap();
+        identifiers
+            .iter()
+            .map(|id| id.as_str().unwrap().to_owned())
+            .collect()
+    }
+
     /// A page of the stand-in.
     pub(crate) async fn standin_page(&self, page: &str) -> String {
         let url = self.var("TOKEN_URL").replace("/oauth2/token", page);
@@ -221,6 +276,39 @@ impl World {
     /// Takes an enforcer that has ended its own log away: to the adapter it is a new one.
     pub(crate) fn forget_enforcer(&self) {
         fs::remove_dir_all(self.state().join("enforcer")).unwrap();
+    }
+
+    /// Lays TOML over what a part reads at its next start.
+    pub(crate) fn configure(&self, part: Part, toml: &str) {
+        self.stack.part(part).configure(toml).unwrap();
+    }
+
+    /// Changes what Envoy reads at its next start.
+    pub(crate) fn edit_envoy(&self, edit: impl FnOnce(String) -> String) {
+        let envoy = self.stack.part(Part::Envoy);
+        let text = fs::read_to_string(envoy.config_path()).unwrap();
+        fs::write(envoy.config_path(), edit(text)).unwrap();
+    }
+
+    /// Ends a part and starts it again.
+    pub(crate) async fn restart(&self, part: Part) {
+        self.end(part).await;
+        self.begin(part).await;
+    }
+
+    /// Stops a part's clock; its connections stand.
+    pub(crate) fn freeze(&self, part: Part) {
+        self.stack.part(part).freeze();
+    }
+
+    /// Lets a frozen part go on.
+    pub(crate) fn thaw(&self, part: Part) {
+        self.stack.part(part).thaw();
+    }
+
+    /// Takes everything away that a part that has ended had kept.
+    pub(crate) fn lose_disk(&self, part: Part) {
+        fs::remove_dir_all(self.state().join(part.name())).unwrap();
     }
 
     /// Starts a part and waits until it is ready.

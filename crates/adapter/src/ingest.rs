@@ -184,6 +184,8 @@ impl Ingest {
                 HubMessage::Delivery(delivery) => group.take(delivery),
                 HubMessage::Subscribed { place, endpoint } => self.subscribed(place, &endpoint),
                 HubMessage::Lost { place, reason } => {
+                    // Until now it was good: its age must not count from the last full minute.
+                    self.source_good().await?;
                     self.source.lost(place, reason);
                     self.show_source();
                 }

@@ -44,6 +44,7 @@ pub struct Stack {
     layout: Layout,
     ports: Ports,
     certs: Certs,
+    hub: String,
     client: Client,
     parts: BTreeMap<Part, Kept>,
     announcer: Arc<Announcer>,
@@ -77,14 +78,14 @@ impl Stack {
             .parts
             .get(&part)
             .unwrap_or_else(|| panic!("this stack has no {part}"));
-        PartHandle::new(part, kept, self.layout.log(part))
+        PartHandle::new(part, kept, &self.layout)
     }
 
     /// The parts that this stack has.
     pub fn parts(&self) -> impl Iterator<Item = PartHandle<'_>> {
         self.parts
             .iter()
-            .map(|(part, kept)| PartHandle::new(*part, kept, self.layout.log(*part)))
+            .map(|(part, kept)| PartHandle::new(*part, kept, &self.layout))
     }
 
     /// The ports of its parts.
@@ -115,6 +116,11 @@ impl Stack {
     /// One of [`Stack::variables`]; empty for one that there is not.
     pub fn var(&self, name: &str) -> String {
         self.variables().get(name).to_owned()
+    }
+
+    /// The broker's URL, as its parts have it.
+    pub(crate) fn hub(&self) -> &str {
+        &self.hub
     }
 
     /// The private broker's URL for one of its extra vhosts (see [`StackBuilder::vhosts`]).

@@ -1,4 +1,6 @@
-//! The API behind Envoy: answers every request with what it saw of it.
+//! The API behind Envoy: answers every request with what it saw of it, and a WebSocket with every message it gets.
+
+mod websocket;
 
 use std::net::Ipv4Addr;
 
@@ -6,7 +8,9 @@ use anyhow::{Context, Result};
 use axum::{
     Json, Router,
     body::Bytes,
+    extract::{DefaultBodyLimit, FromRequest, Request},
     http::{HeaderMap, Method, Uri},
+    response::{IntoResponse, Response},
 };
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
@@ -16,19 +20,40 @@ pub async fn serve(port: u16) -> Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
         .await
         .with_context(|| format!("cannot listen on 127.0.0.1:{port}"))?;
-    axum::serve(listener, Router::new().fallback(echo))
+    let router = Router::new()
+        .fallback(answer)
+        .layer(DefaultBodyLimit::max(LARGEST_BODY));
+    axum::serve(listener, router)
         .await
         .context("the upstream ended")
 }
 
-async fn echo(method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Json<Value> {
-    Json(json!({
+/// Larger than any buffer on the way.
+const LARGEST_BODY: usize = 64 << 20;
+
+async fn answer(request: Request) -> Response {
+    let (method, uri, headers) = (
+        request.method().clone(),
+        request.uri().clone(),
+        request.headers().clone(),
+    );
+    if websocket::is_asked(&headers) {
+        return websocket::accept(request, seen(&method, &uri, &headers, b""));
+    }
+    match Bytes::from_request(request, &()).await {
+        Ok(body) => Json(seen(&method, &uri, &headers, &body)).into_response(),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+fn seen(method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Value {
+    json!({
         "method": method.as_str(),
         "path": uri.path(),
         "query": uri.query(),
-        "headers": listed(&headers),
-        "body": String::from_utf8_lossy(&body),
-    }))
+        "headers": listed(headers),
+        "body": String::from_utf8_lossy(body),
+    })
 }
 
 /// A header that came more than once has its values joined, as the HTTP specification allows (RFC 9110, 5.3).
@@ -50,20 +75,14 @@ fn listed(headers: &HeaderMap) -> Map<String, Value> {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn it_tells_what_it_saw() {
+    #[test]
+    fn it_tells_what_it_saw() {
         let mut headers = HeaderMap::new();
         headers.append("x-one", "a".parse().unwrap());
         headers.append("x-one", "b".parse().unwrap());
-        let Json(seen) = echo(
-            Method::POST,
-            Uri::from_static("/pets/1?q=2"),
-            headers,
-            Bytes::from_static(b"body"),
-        )
-        .await;
+        let uri = Uri::from_static("/pets/1?q=2");
         assert_eq!(
-            seen,
+            seen(&Method::POST, &uri, &headers, b"body"),
             json!({
                 "method": "POST", "path": "/pets/1", "query": "q=2",
                 "headers": {"x-one": "a, b"}, "body": "body",

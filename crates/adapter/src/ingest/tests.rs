@@ -250,6 +250,36 @@ async fn the_ledger_is_complete_once_the_list_is_in_until_it_is_an_old_copy() {
 }
 
 #[tokio::test]
+async fn the_age_of_a_lost_source_counts_from_its_loss() {
+    let running = prepared().run();
+    running.hub.send(subscribed()).await.unwrap();
+    soon(running.asked.asked()).await;
+    let (answer, completed) = oneshot::channel();
+    let caught_up = CaughtUp {
+        subscriptions: 1,
+        began: now(),
+    };
+    let complete = Command::Complete(caught_up, answer);
+    running.commands.send(complete).await.unwrap();
+    soon(completed).await.unwrap();
+    // The first look of the minute is over when the next group is in.
+    running.acknowledged(&["token-a"]).await;
+    let stored = running.reader.source_good_at().unwrap();
+    while now() <= stored {
+        tokio::task::yield_now().await;
+    }
+
+    let lost = HubMessage::Lost {
+        place: PLACE,
+        reason: "amqp://******@broker:5672/: connection refused".into(),
+    };
+    let before = now();
+    running.hub.send(lost).await.unwrap();
+    running.acknowledged(&["token-b"]).await;
+    assert!(running.reader.source_good_at().unwrap() >= before);
+}
+
+#[tokio::test]
 async fn a_hub_that_is_gone_ends_the_task() {
     let prepared = prepared();
     let (hub, gone) = mpsc::channel(1);

@@ -38,15 +38,19 @@ pub(crate) fn enforcer(ports: &Ports, certs: &Certs, believed: &Believed, state:
     })
 }
 
-/// Who signs access tokens and API keys. The second has the name by which Choreo Connect knows it.
+/// Who signs access tokens, API keys, and the Publisher's internal keys, which an API Manager signs with the same key as API
+/// keys. The last two have the names by which Choreo Connect knows them.
 fn token_services(believed: &Believed) -> Vec<Value> {
     let tokens = json!({
         "name": "Resident Key Manager",
         "issuer": believed.issuer,
         "jwksURL": believed.jwks_url,
     });
-    let api_keys = believed.api_key_cert.as_ref().map(|cert| {
-        json!({ "name": "APIM APIkey", "issuer": believed.issuer, "certificateFilePath": cert })
+    let cert = believed.api_key_cert.as_ref();
+    let keys = cert.into_iter().flat_map(|cert| {
+        ["APIM APIkey", "APIM Publisher"].map(
+            |name| json!({ "name": name, "issuer": believed.issuer, "certificateFilePath": cert }),
+        )
     });
-    std::iter::once(tokens).chain(api_keys).collect()
+    std::iter::once(tokens).chain(keys).collect()
 }

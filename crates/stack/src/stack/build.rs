@@ -7,12 +7,13 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use super::{Stack, start};
+use super::{Layout, Stack, start};
 use crate::{
     broker,
     config::ListForm,
     logs::Terminal,
     parts::Part,
+    ports::Ports,
     provision::{self, Needs},
     world::{ControlPlane, Hub, World},
 };
@@ -25,6 +26,7 @@ pub struct StackBuilder {
     pub(super) ports: PortPlan,
     pub(super) world: World,
     pub(super) hub: Option<String>,
+    pub(super) neighbour: Option<Neighbour>,
     pub(super) left_out: Vec<Part>,
     pub(super) list_form: ListForm,
     pub(super) extra: BTreeMap<Part, String>,
@@ -32,6 +34,13 @@ pub struct StackBuilder {
     pub(super) h2: bool,
     pub(super) broker: broker::Extras,
     pub(super) terminal: Option<Terminal>,
+}
+
+/// What a stack shares with the one that it is put beside.
+#[derive(Debug, Clone)]
+pub(super) struct Neighbour {
+    pub(super) layout: Layout,
+    pub(super) ports: Ports,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +57,7 @@ impl StackBuilder {
             ports: PortPlan::Standard(0),
             world: World::default(),
             hub: None,
+            neighbour: None,
             left_out: Vec::new(),
             list_form: ListForm::default(),
             extra: BTreeMap::new(),
@@ -98,6 +108,18 @@ impl StackBuilder {
     #[must_use]
     pub fn hub(mut self, url: impl Into<String>) -> Self {
         self.hub = Some(url.into());
+        self
+    }
+
+    /// Another site of the same world: it shares `stack`'s certificates, broker, control plane and API, which `stack` goes on
+    /// running, and has an adapter, an enforcer and an Envoy of its own.
+    #[must_use]
+    pub fn beside(mut self, stack: &Stack) -> Self {
+        self.hub = Some(stack.hub().to_owned());
+        self.neighbour = Some(Neighbour {
+            layout: stack.layout.clone(),
+            ports: stack.ports,
+        });
         self
     }
 
@@ -204,12 +226,15 @@ impl StackBuilder {
         }
     }
 
-    /// Whether this world has such a part at all.
-    pub(super) fn has(world: &World, part: Part) -> bool {
+    /// Whether this stack, in this world, has such a part at all.
+    pub(super) fn has(&self, world: &World, part: Part) -> bool {
         match part {
             Part::Epmd | Part::Broker => matches!(world.hub, Hub::Private),
-            Part::Standin => matches!(world.control_plane, ControlPlane::Standin),
-            _ => true,
+            Part::Standin => {
+                self.neighbour.is_none() && matches!(world.control_plane, ControlPlane::Standin)
+            }
+            Part::Upstream => self.neighbour.is_none(),
+            Part::Adapter | Part::Enforcer | Part::Envoy => true,
         }
     }
 

@@ -39,23 +39,30 @@ impl Ground {
         layout: Layout,
     ) -> Result<(Self, Option<Reservation>)> {
         let world = plan.full_world()?;
-        let (ports, reservation) = match plan.ports {
+        let (mut ports, reservation) = match plan.ports {
             PortPlan::Standard(offset) => (Ports::standard(offset)?, None),
             PortPlan::Free => {
                 let reservation = Reservation::find()?;
                 (reservation.ports, Some(reservation))
             }
         };
+        // What the neighbour runs is where the neighbour has it; what it made is what it uses.
+        let shared = plan.neighbour.as_ref().map(|neighbour| {
+            ports.standin = neighbour.ports.standin;
+            ports.upstream = neighbour.ports.upstream;
+            &neighbour.layout
+        });
+        let shared = shared.unwrap_or(&layout).clone();
         ports::refuse_taken(&used(plan, &world, &ports))?;
         let tools = provision::find(&plan.tools(), plan.needs()?)?;
-        let certs = Certs::ensure(&layout.certs())?;
+        let certs = Certs::ensure(&shared.certs())?;
         let ground = Self {
             hub: match &world.hub {
                 Hub::Private => broker::url(ports.broker, None),
                 Hub::At(url) => url.clone(),
             },
             believed: believed(&world, &ports, &certs, &layout).await?,
-            credentials: Credentials::ensure(&layout.credentials())?,
+            credentials: Credentials::ensure(&shared.credentials())?,
             client: http::client(&certs.ca())?,
             layout,
             world,
@@ -96,7 +103,7 @@ async fn believed(
 /// The ports that this stack will listen on.
 fn used(plan: &StackBuilder, world: &World, ports: &Ports) -> Vec<(&'static str, u16)> {
     let unused = |port: u16| {
-        let has_no = |part| !StackBuilder::has(world, part);
+        let has_no = |part| !plan.has(world, part);
         (port == ports.envoy_h2 && !plan.h2)
             || (port == ports.broker_tls && !plan.broker.tls)
             || ([
@@ -108,6 +115,7 @@ fn used(plan: &StackBuilder, world: &World, ports: &Ports) -> Vec<(&'static str,
             .contains(&port)
                 && has_no(Part::Broker))
             || (port == ports.standin && has_no(Part::Standin))
+            || (port == ports.upstream && has_no(Part::Upstream))
     };
     ports
         .all()

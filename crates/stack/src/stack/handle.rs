@@ -13,8 +13,9 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Kept, START_LIMIT};
+use super::{Kept, Layout, START_LIMIT};
 use crate::{
+    config,
     keeper::{Order, Status},
     parts::Part,
     process::{self, ProcessId},
@@ -26,16 +27,33 @@ pub struct PartHandle<'a> {
     part: Part,
     kept: &'a Kept,
     log: PathBuf,
+    config: PathBuf,
 }
 
 impl<'a> PartHandle<'a> {
-    pub(super) fn new(part: Part, kept: &'a Kept, log: PathBuf) -> Self {
-        Self { part, kept, log }
+    pub(super) fn new(part: Part, kept: &'a Kept, layout: &Layout) -> Self {
+        Self {
+            part,
+            kept,
+            log: layout.log(part),
+            config: layout.config(part),
+        }
     }
 
     /// Which one it is.
     pub fn part(&self) -> Part {
         self.part
+    }
+
+    /// The file that it reads at each start, written when the stack was started: TOML, or Envoy's YAML.
+    pub fn config_path(&self) -> &Path {
+        &self.config
+    }
+
+    /// Lays TOML over its configuration, as [`StackBuilder::config`](super::StackBuilder::config) does before the first start:
+    /// for what is known only when other parts run. It reads that at its next start.
+    pub fn configure(&self, toml: &str) -> Result<()> {
+        config::change(&self.config, toml)
     }
 
     /// How it stands with it.

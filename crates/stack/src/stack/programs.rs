@@ -24,7 +24,7 @@ struct Start {
 pub(super) fn programs(plan: &StackBuilder, ground: &Ground) -> Result<Vec<Program>> {
     let mut programs = Vec::new();
     for part in Part::ALL {
-        if !StackBuilder::has(&ground.world, part) {
+        if !plan.has(&ground.world, part) {
             continue;
         }
         match ground.start_of(plan, part) {

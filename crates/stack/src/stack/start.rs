@@ -105,6 +105,7 @@ fn assemble(
         layout: ground.layout,
         ports: ground.ports,
         certs: ground.certs,
+        hub: ground.hub,
         client: ground.client,
         parts,
         announcer,
