@@ -22,13 +22,14 @@ use crate::{
     api::{Access, Api},
     catchup::{Asked, CatchupTask, ControlPlaneClock, Timing},
     config::Config,
+    feed::Feed,
     ingest::{COMMANDS, COMPLETE, HUB, HUB_MESSAGES, Ingest, SweepClock, Writer},
     opening,
     peers::{Pace, PeerClient, PeerMetrics, PeerTask, Peers},
     prepare::{Clients, prepare},
     publication::{Publication, SourceFlag},
     roster::{Roster, Row, Store, StoreError},
-    serving::{self, Discovery},
+    serving::{Discovery, open_files},
 };
 
 /// An adapter whose ports are bound and whose ledger is open; connections queue until [`App::run`].
@@ -36,6 +37,7 @@ use crate::{
 pub struct App {
     addresses: Addresses,
     supervisor: Supervisor,
+    feed: Feed,
 }
 
 /// Where the adapter listens.
@@ -65,8 +67,8 @@ impl App {
         metrics.register(&mut page);
 
         let xds = &config.adapter.xds;
+        open_files::raise(xds.max_streams_per_client);
         let xds = TlsListener::bind(&xds.host, xds.port.get(), prepared.xds_tls).await?;
-        serving::raise_open_files();
         let admin = &config.adapter.admin;
         let api = Api::new(Access::new(&admin.read_token, &admin.manage_token));
         let admin = Admin::new(health.clone(), Arc::new(page))
@@ -106,6 +108,11 @@ impl App {
         });
         let roster = tasks.keep(kept, &config);
         let publication = tasks.ingest(writer, prepared.control_plane, &config, &roster);
+        let feed = Feed::new(
+            publication.commands(),
+            roster.clone(),
+            Arc::clone(&tasks.metrics.adapter),
+        );
         let discovery = Discovery::new(
             Arc::new(publication),
             &config.adapter.xds,
@@ -120,12 +127,19 @@ impl App {
         Ok(Self {
             addresses,
             supervisor: tasks.supervisor,
+            feed,
         })
     }
 
     /// Where it listens.
     pub fn addresses(&self) -> Addresses {
         self.addresses
+    }
+
+    /// Puts revocations in by hand; for benchmarks.
+    #[doc(hidden)]
+    pub fn feed(&self) -> Feed {
+        self.feed.clone()
     }
 
     /// Cancelling it ends [`App::run`] as a signal does.

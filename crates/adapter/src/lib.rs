@@ -9,6 +9,8 @@ mod app;
 mod catchup;
 mod cli;
 pub mod config;
+#[doc(hidden)]
+pub mod feed;
 mod ingest;
 mod metrics;
 mod opening;

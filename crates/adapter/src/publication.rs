@@ -15,6 +15,7 @@ use rescind_xds::{
 use tokio::sync::{mpsc, watch};
 use tracing::warn;
 
+mod chunks;
 mod named;
 mod packed;
 
@@ -36,6 +37,7 @@ pub(crate) struct Publication {
     /// What has expired before counts as removed for third parties.
     removed_before: AtomicU64,
     expired: named::Expired,
+    chunks: chunks::Chunks,
 }
 
 /// Whether the ledger's own source is good at this moment: said by who hears it, asked by who serves. Clones are the same.
@@ -69,12 +71,18 @@ impl Publication {
             complete_by_itself,
             removed_before: AtomicU64::new(0),
             expired: named::Expired::default(),
+            chunks: chunks::Chunks::default(),
         }
     }
 
     /// What is published.
     pub(crate) fn reader(&self) -> &LedgerReader {
         &self.reader
+    }
+
+    /// Where the writer takes commands.
+    pub(crate) fn commands(&self) -> mpsc::Sender<Command> {
+        self.commands.clone()
     }
 
     /// A client has seen more of this ledger than there is: it was set back to an old copy. Once is enough to know.
@@ -112,6 +120,23 @@ impl Source for Publication {
     }
 
     fn read(&self, after: Position, to: Position, audience: Audience, max_bytes: usize) -> Chunk {
+        self.chunks.get((after, audience, max_bytes), to, || {
+            self.make(after, to, audience, max_bytes)
+        })
+    }
+
+    fn ranges(&self) -> Option<&dyn Ranges> {
+        Some(self)
+    }
+
+    fn names(&self) -> Option<&dyn Names> {
+        Some(self)
+    }
+}
+
+impl Publication {
+    /// The chunk, from the ledger.
+    fn make(&self, after: Position, to: Position, audience: Audience, max_bytes: usize) -> Chunk {
         let mut resources = Vec::new();
         let mut bytes = 0;
         let mut from = after.0;
@@ -130,23 +155,23 @@ impl Source for Publication {
                         resources.push(resource);
                     }
                     let to = Position(live.sequence - u64::from(!alone));
-                    return Chunk { resources, to };
+                    return Chunk {
+                        resources: resources.into(),
+                        to,
+                    };
                 }
                 resources.push(resource);
             }
             match page.last() {
                 Some(last) if page.len() == PAGE => from = last.sequence,
-                _ => return Chunk { resources, to },
+                _ => {
+                    return Chunk {
+                        resources: resources.into(),
+                        to,
+                    };
+                }
             }
         }
-    }
-
-    fn ranges(&self) -> Option<&dyn Ranges> {
-        Some(self)
-    }
-
-    fn names(&self) -> Option<&dyn Names> {
-        Some(self)
     }
 }
 

@@ -108,6 +108,11 @@ impl Roster {
         self.observe(pending);
     }
 
+    /// The same for what the head has reached by now.
+    pub(crate) fn published_now(&self, received_at: Instant) {
+        self.published(self.0.reader.head().sequence, received_at);
+    }
+
     /// Every row with the receipts of its streams for what was `asked`.
     pub(crate) fn receipts(&self, asked: Option<Asked>) -> Vec<Receipt> {
         let now = UnixMillis(unix_now_millis());

@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rescind_proto::rescind::v1::peer_service_server::PeerServiceServer;
 use rescind_proto::wso2::discovery::service::keymgt::revoked_token_discovery_service_server as discovery;
 use rescind_runtime::{Health, tls::TlsListener};
@@ -11,7 +10,8 @@ use rescind_xds::server::{self, Handle, Settings, TokenService};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tonic_health::{ServingStatus, server::HealthReporter};
-use tracing::{info, warn};
+
+pub(crate) mod open_files;
 
 use crate::{
     config::Xds,
@@ -29,9 +29,6 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// inside it for ever.
 const STREAMS: u32 = 1_000_000;
 
-/// Fewer files than this cannot hold a hundred gateways beside the rest.
-const FEW_FILES: u64 = 1024;
-
 /// What `grpc.health.v1` answers for: the process, its service, and the name that Choreo Connect's own probes ask for.
 pub(crate) const SERVICES: [&str; 3] =
     ["", discovery::SERVICE_NAME, "adapter.internal.RestService"];
@@ -39,7 +36,7 @@ pub(crate) const SERVICES: [&str; 3] =
 /// The discovery service, made and not yet served.
 #[derive(Debug)]
 pub(crate) struct Discovery {
-    service: discovery::RevokedTokenDiscoveryServiceServer<TokenService<Publication>>,
+    service: TokenService<Publication>,
     /// For the other adapters.
     peers: PeerServiceServer<Statements>,
     /// Its streams.
@@ -111,24 +108,6 @@ impl Discovery {
             served = server => served.context("the xDS server has failed"),
             never = report(&reporter, &health) => match never {},
         }
-    }
-}
-
-/// Every connection is an open file: raises the limit as far as it goes, and says where that is little.
-pub(crate) fn raise_open_files() {
-    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
-        if soft < hard {
-            setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
-        }
-        Ok(hard)
-    });
-    match raised {
-        Ok(limit) if limit < FEW_FILES => warn!(
-            limit,
-            "The limit of open files is low: each enforcer takes one"
-        ),
-        Ok(limit) => info!(limit, "Open files"),
-        Err(error) => warn!(%error, "The limit of open files cannot be raised"),
     }
 }
 

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+#[path = "support/written.rs"]
+mod written;
+
 use std::{
     fs,
     io::{BufRead as _, BufReader},
@@ -9,42 +12,13 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;
+use written::written;
 
 fn adapter(config: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rescind-adapter"));
     command.env_clear().arg("--config").arg(config);
     command
-}
-
-/// A configuration that is good on this machine, without a control plane, on free ports.
-fn written(directory: &TempDir) -> std::path::PathBuf {
-    let path = |name: &str| directory.path().join(name);
-    let key = KeyPair::generate().unwrap();
-    let names = vec!["localhost".to_owned()];
-    let certificate = CertificateParams::new(names).unwrap().self_signed(&key);
-    fs::write(path("adapter.pem"), certificate.unwrap().pem()).unwrap();
-    fs::write(path("adapter.key"), key.serialize_pem()).unwrap();
-    let ports = [(); 2].map(|()| {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap().port()
-    });
-    let text = format!(
-        "[adapter.keystore]\ncertPath = {cert:?}\nkeyPath = {key:?}\n\
-         [adapter.truststore]\nlocation = {cert:?}\n\
-         [adapter.xds]\nhost = \"127.0.0.1\"\nport = {}\n\
-         [adapter.admin]\nport = {}\n\
-         [ledger]\ndirectory = {ledger:?}\n\
-         [controlPlane]\nenabled = false\n",
-        ports[0],
-        ports[1],
-        cert = path("adapter.pem"),
-        key = path("adapter.key"),
-        ledger = path("ledger"),
-    );
-    fs::write(path("adapter.toml"), text).unwrap();
-    path("adapter.toml")
 }
 
 fn text(bytes: &[u8]) -> String {

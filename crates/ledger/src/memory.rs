@@ -1,7 +1,7 @@
 //! What readers see: the live entries, their digests, and what is known of the ledger as a whole. Everything in it is
 //! durable.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::OnceLock};
 
 use rescind_revocation::{Digest, Digests, Expiry, Revocation, UnixMillis, UnixSeconds};
 
@@ -17,6 +17,8 @@ use crate::{
 pub(crate) struct Memory {
     pub(crate) log: Log,
     digests: Digests,
+    /// Their sum, once somebody has asked: every stream asks after each change, and there may be thousands of buckets.
+    sum: OnceLock<(Digest, u64)>,
     head: u64,
     pub(crate) epochs: Epochs,
     pub(crate) complete: bool,
@@ -30,6 +32,7 @@ impl Memory {
         Self {
             log,
             digests,
+            sum: OnceLock::new(),
             head,
             epochs,
             complete: false,
@@ -52,6 +55,9 @@ impl Memory {
 
     /// The digest of what is live from `horizon` on, and how many entries that is. It is not before this ledger's own.
     pub(crate) fn digest(&self, horizon: UnixSeconds) -> (Digest, u64) {
+        if horizon == self.horizon {
+            return *self.sum.get_or_init(|| self.digests.from(horizon));
+        }
         self.digests.from(horizon)
     }
 
@@ -99,12 +105,14 @@ impl Memory {
             }
         }
         self.head = self.head.max(head);
+        self.sum = OnceLock::new();
     }
 
     /// Moves the horizon. The digests follow at once, the entries by [`drop`](Self::drop_entries).
     pub(crate) fn set_horizon(&mut self, horizon: UnixSeconds) {
         self.horizon = horizon;
         self.digests.drop_before(horizon);
+        self.sum = OnceLock::new();
     }
 
     /// The tokens after `after` that expired before `horizon`: of at most `scanned` entries, and how far that reached;

@@ -175,7 +175,7 @@ impl Source for FakeSource {
                 bytes += wire_len(&entry.resource);
                 if bytes > max_bytes && !resources.is_empty() {
                     return Chunk {
-                        resources,
+                        resources: resources.into(),
                         to: reached,
                     };
                 }
@@ -183,7 +183,10 @@ impl Source for FakeSource {
             }
             reached = Position(*position);
         }
-        Chunk { resources, to }
+        Chunk {
+            resources: resources.into(),
+            to,
+        }
     }
 
     fn ranges(&self) -> Option<&dyn Ranges> {
@@ -206,18 +209,20 @@ impl Ranges for FakeSource {
             to,
             ..PackedPart::default()
         };
+        let mut packed = Vec::new();
         let mut reached = after;
         for (position, entry) in self.entries().range(after.0 + 1..=to.0) {
             let name = &entry.resource.value;
-            if part.entries.len() + name.len() >= max_bytes && part.count > 0 {
+            if packed.len() + name.len() >= max_bytes && part.count > 0 {
                 part.to = reached;
-                return part;
+                break;
             }
-            part.entries.extend(name);
-            part.entries.push(b'\n');
+            packed.extend(name);
+            packed.push(b'\n');
             part.count += 1;
             reached = Position(*position);
         }
+        part.entries = packed.into();
         part
     }
 

@@ -12,10 +12,12 @@ pub mod server;
 mod black_box;
 #[cfg(test)]
 mod fixtures;
+mod resources;
 mod source;
 mod text;
 mod wire;
 
+pub use resources::Resources;
 pub use source::{
     Audience, Chunk, Head, Named, NamedPart, Names, PackedPart, Position, Ranges, Source, Statement,
 };

@@ -6,6 +6,7 @@
 mod connection;
 mod driver;
 mod fetch;
+mod frame;
 mod gate;
 mod method;
 mod metrics;

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::sync::watch;
 
-use crate::Any;
+use crate::{Any, Resources};
 
 /// A place in a [`Source`]: everything up to and including it. `Position(0)` is before everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -29,10 +30,10 @@ pub enum Audience {
 }
 
 /// A part of a source.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Chunk {
     /// The resources, in order. May be empty where the range holds nothing for the audience.
-    pub resources: Vec<Any>,
+    pub resources: Resources,
     /// Where the chunk ends: nothing for this audience is missing up to here.
     pub to: Position,
 }
@@ -55,6 +56,8 @@ pub trait Source: Send + Sync + 'static {
     ///
     /// Stops before the sum of [`wire_len`](crate::wire_len) of the resources passes `max_bytes`, but a first resource
     /// that is larger by itself is returned alone. What does not stop reaches `to`.
+    ///
+    /// Many streams ask for the same: a source that gives all of them the same bytes keeps them in memory once.
     fn read(&self, after: Position, to: Position, audience: Audience, max_bytes: usize) -> Chunk;
 
     /// The source as packed ranges; `None` where it has no such form.
@@ -74,7 +77,7 @@ pub trait Ranges: Send + Sync {
     fn id(&self) -> String;
 
     /// Everything in `(after, part.to]`, packed, where `after < part.to <= to`. At least one entry, if there is one; else
-    /// no more than `max_bytes`.
+    /// no more than `max_bytes`. Who asks for the same should get the same bytes, as with [`Source::read`].
     fn read_packed(&self, after: Position, to: Position, max_bytes: usize) -> PackedPart;
 
     /// What can be said of the source at its head now; all of it is of one moment.
@@ -87,7 +90,7 @@ pub struct PackedPart {
     /// What the entries count from.
     pub base: u64,
     /// The entries. May be empty.
-    pub entries: Vec<u8>,
+    pub entries: Bytes,
     /// How many they are.
     pub count: usize,
     /// Where the part ends.

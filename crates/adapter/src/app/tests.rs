@@ -131,7 +131,7 @@ async fn it_serves_its_ledger_and_ends_its_streams_with_an_error() {
 
     let channel = channel(&authority, addresses.xds).await;
     let mut health = HealthClient::new(channel.clone());
-    for service in serving::SERVICES {
+    for service in crate::serving::SERVICES {
         let service = service.to_owned();
         let request = HealthCheckRequest { service };
         let answer = health.check(request).await.unwrap().into_inner();

@@ -1,7 +1,10 @@
 //! The ledger as packed ranges, with statements about the whole.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use nix::time::{ClockId, clock_gettime};
-use rescind_ledger::Checkpoint;
+use rescind_ledger::{Checkpoint, PackedRange};
 use rescind_revocation::packed;
 use rescind_runtime::time::unix_now_millis;
 use rescind_xds::{PackedPart, Position, Ranges, Statement};
@@ -17,9 +20,9 @@ impl Ranges for Publication {
         let range = self.reader.read_packed(after.0, to.0, max_bytes);
         PackedPart {
             base: packed::BASE.0,
-            entries: range.bytes.to_vec(),
             count: range.entries,
             to: Position(range.to),
+            entries: Bytes::from_owner(Held(range)),
         }
     }
 
@@ -49,6 +52,15 @@ impl Ranges for Publication {
                 false => source_age_ms,
             },
         }
+    }
+}
+
+/// The bytes of a range, as long as somebody sends them.
+struct Held(Arc<PackedRange>);
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.0.bytes
     }
 }
 

@@ -54,7 +54,7 @@ fn fixture(group: &[Revocation]) -> Fixture {
 }
 
 fn decoded(chunk: &Chunk) -> Vec<RevokedToken> {
-    let resources = chunk.resources.iter();
+    let resources = chunk.resources.decode().into_iter();
     resources
         .map(|resource| {
             assert_eq!(resource.type_url, TYPE_URL);
@@ -116,7 +116,7 @@ fn an_older_enforcer_gets_tokens_alone_and_moves_on_all_the_same() {
     assert_eq!(
         read(2),
         Chunk {
-            resources: vec![],
+            resources: Default::default(),
             to: Position(3)
         }
     );
@@ -142,7 +142,7 @@ fn chunks_end_before_what_does_not_fit_and_lose_nothing() {
                 .publication
                 .read(at, Position(1500), Audience::Classic, max_bytes);
             assert!(at < chunk.to);
-            let bytes: usize = chunk.resources.iter().map(wire_len).sum();
+            let bytes = chunk.resources.wire_len();
             assert!(bytes <= max_bytes || chunk.resources.len() == 1);
             if at == Position(0) {
                 assert_eq!(chunk.resources.len(), first);
@@ -169,7 +169,7 @@ fn what_was_superseded_leaves_no_gap_behind() {
     assert_eq!(
         chunk,
         Chunk {
-            resources: vec![],
+            resources: Default::default(),
             to: Position(3)
         }
     );

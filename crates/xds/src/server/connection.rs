@@ -36,7 +36,7 @@ use super::{
 };
 use crate::{Audience, Head, Position, RANGE_TYPE_URL, TYPE_URL, text::clean};
 
-pub(super) use self::compose::{Reply, Sent, Step};
+pub(super) use self::compose::{Sent, Step};
 
 /// Names a stream within the process.
 pub(super) type StreamId = u64;

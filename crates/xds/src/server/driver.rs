@@ -26,7 +26,7 @@ pub(super) async fn drive<S: Source, M: Streamed>(
     inner: Arc<Inner<S>>,
     peer: Peer,
     mut requests: Streaming<M::Request>,
-    outlet: Outlet<M::Response>,
+    outlet: Outlet,
 ) {
     let first = tokio::select! {
         biased;
@@ -77,7 +77,7 @@ async fn serve<S: Source, M: Streamed>(
     peer: Peer,
     opening: Opening,
     requests: Streaming<M::Request>,
-    outlet: Outlet<M::Response>,
+    outlet: Outlet,
 ) {
     let stream = OpenStream::open(inner, &peer, opening);
     let end = stream.run::<M>(requests, &outlet).await;

@@ -4,7 +4,7 @@ use rescind_proto::envoy::service::discovery::v3::{DiscoveryRequest, DiscoveryRe
 use tonic::Status;
 
 use super::{Settings, opening::Opening};
-use crate::{Audience, Position, Source, TYPE_URL, wire::control_plane, wire::wire_len};
+use crate::{Audience, Position, Source, TYPE_URL, wire::control_plane};
 
 /// The page after the version that `request` names. It is empty at the head alone, where the client is up to date: what is
 /// for others is passed over while the page is filled. Each request says by its own `client_features` what it can take.
@@ -21,7 +21,7 @@ pub(super) fn page<S: Source>(
     while at < head.position && bytes < settings.chunk_bytes {
         let room = settings.chunk_bytes - bytes;
         let chunk = source.read(at, head.position, audience, room);
-        let more: usize = chunk.resources.iter().map(wire_len).sum();
+        let more = chunk.resources.wire_len();
         // What does not fit beside the rest has its own page; what fits in none is passed over, as on a stream.
         if bytes + more > settings.chunk_bytes && !resources.is_empty() {
             break;
@@ -29,7 +29,7 @@ pub(super) fn page<S: Source>(
         at = chunk.to.clamp(Position(at.0 + 1), head.position);
         if more < settings.max_response_bytes {
             bytes += more;
-            resources.extend(chunk.resources);
+            resources.extend(chunk.resources.decode());
         }
     }
     let identified = audience == Audience::Rescind;

@@ -1,28 +1,19 @@
-//! The two streaming methods: what they read and write; what happens on their streams is the same.
+//! The two streaming methods: what they read; what happens on their streams is the same.
 
-use rescind_proto::envoy::service::discovery::v3::{
-    DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
-};
+use rescind_proto::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DiscoveryRequest};
 use tonic::Status;
 
-use super::{
-    connection::Reply,
-    opening::{Opening, Said},
-};
+use super::opening::{Opening, Said};
 
 /// A streaming method.
 pub(super) trait Streamed: Send + 'static {
-    type Request: Send;
-    type Response: Send;
+    type Request: prost::Message + Default;
 
     /// Reads the first request.
     fn opening(request: Self::Request) -> Result<Opening, Status>;
 
     /// Reads a later one.
     fn said(request: Self::Request) -> Result<Said, Status>;
-
-    /// The response of this method in `reply`, where it is of this method.
-    fn response(reply: Reply) -> Option<Self::Response>;
 }
 
 /// State of the world.
@@ -35,7 +26,6 @@ pub(super) struct Delta;
 
 impl Streamed for State {
     type Request = DiscoveryRequest;
-    type Response = DiscoveryResponse;
 
     fn opening(request: DiscoveryRequest) -> Result<Opening, Status> {
         Opening::read(&request)
@@ -44,18 +34,10 @@ impl Streamed for State {
     fn said(request: DiscoveryRequest) -> Result<Said, Status> {
         Said::read(request)
     }
-
-    fn response(reply: Reply) -> Option<DiscoveryResponse> {
-        match reply {
-            Reply::State(response) => Some(response),
-            Reply::Delta(_) => None,
-        }
-    }
 }
 
 impl Streamed for Delta {
     type Request = DeltaDiscoveryRequest;
-    type Response = DeltaDiscoveryResponse;
 
     fn opening(request: DeltaDiscoveryRequest) -> Result<Opening, Status> {
         Opening::read_delta(request)
@@ -63,12 +45,5 @@ impl Streamed for Delta {
 
     fn said(request: DeltaDiscoveryRequest) -> Result<Said, Status> {
         Said::read_delta(request)
-    }
-
-    fn response(reply: Reply) -> Option<DeltaDiscoveryResponse> {
-        match reply {
-            Reply::Delta(response) => Some(response),
-            Reply::State(_) => None,
-        }
     }
 }

@@ -1,25 +1,34 @@
 //! The gRPC service and the handle that ends its streams.
+//!
+//! tonic generates a service whose responses are encoded for each stream anew. Here the two streams answer with a body of
+//! their own, whose bytes are made once for all who are at the same place; the rest is as tonic has it.
 
 use std::{
+    convert::Infallible,
     fmt,
+    future::ready,
     pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    task::{Context, Poll},
 };
 
+use http::{HeaderValue, header::CONTENT_TYPE};
 use rescind_proto::{
-    envoy::service::discovery::v3::{
-        DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
-    },
-    wso2::discovery::service::keymgt::revoked_token_discovery_service_server::{
-        RevokedTokenDiscoveryService, RevokedTokenDiscoveryServiceServer,
-    },
+    envoy::service::discovery::v3::{DiscoveryRequest, DiscoveryResponse},
+    wso2::discovery::service::keymgt::revoked_token_discovery_service_server::SERVICE_NAME,
 };
-use tokio_stream::Stream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::{Extensions, Request, Response, Status, Streaming};
+use tonic::{
+    Extensions, Request, Response, Status, Streaming,
+    body::Body,
+    codec::Codec as _,
+    server::{Grpc, NamedService},
+};
+use tonic_prost::ProstCodec;
+use tower::{Service, service_fn};
 use tracing::warn;
 
 use super::{
@@ -42,8 +51,7 @@ pub fn service<S: Source>(
     source: Arc<S>,
     settings: Settings,
     metrics: Arc<Metrics>,
-) -> (RevokedTokenDiscoveryServiceServer<TokenService<S>>, Handle) {
-    let limit = settings.max_request_bytes;
+) -> (TokenService<S>, Handle) {
     let settings = Arc::new(settings);
     let registry = Arc::new(Registry::new(Arc::clone(&settings)));
     let handle = Handle {
@@ -63,11 +71,10 @@ pub fn service<S: Source>(
         inner: Arc::new(inner),
         tasks: handle.tasks.clone(),
     };
-    let server = RevokedTokenDiscoveryServiceServer::new(service).max_decoding_message_size(limit);
-    (server, handle)
+    (service, handle)
 }
 
-/// `wso2.discovery.service.keymgt.RevokedTokenDiscoveryService` over a [`Source`].
+/// `wso2.discovery.service.keymgt.RevokedTokenDiscoveryService` over a [`Source`]. A clone is the same service.
 pub struct TokenService<S> {
     inner: Arc<Inner<S>>,
     tasks: TaskTracker,
@@ -135,64 +142,121 @@ impl<S> Inner<S> {
     }
 }
 
-type ResponseStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
-
-#[tonic::async_trait]
-impl<S: Source> RevokedTokenDiscoveryService for TokenService<S> {
-    type StreamTokensStream = ResponseStream<DiscoveryResponse>;
-    type DeltaTokensStream = ResponseStream<DeltaDiscoveryResponse>;
-
-    async fn stream_tokens(
-        &self,
-        request: Request<Streaming<DiscoveryRequest>>,
-    ) -> Result<Response<Self::StreamTokensStream>, Status> {
-        self.stream::<State>(request)
-    }
-
-    async fn fetch_tokens(
-        &self,
-        request: Request<DiscoveryRequest>,
-    ) -> Result<Response<DiscoveryResponse>, Status> {
+impl<S: Source> TokenService<S> {
+    fn answer(&self, request: http::Request<Body>) -> Result<http::Response<Body>, Status> {
         if self.inner.drain.is_cancelled() {
             return Err(shutting_down());
         }
-        self.inner.admitted(request.extensions())?;
-        let Inner {
-            source, settings, ..
-        } = &*self.inner;
-        let page = fetch::page(&**source, settings, request.get_ref())?;
-        self.inner.metrics.pages.inc();
-        Ok(Response::new(page))
-    }
-
-    async fn delta_tokens(
-        &self,
-        request: Request<Streaming<DeltaDiscoveryRequest>>,
-    ) -> Result<Response<Self::DeltaTokensStream>, Status> {
-        if self.inner.source.ranges().is_none() && self.inner.source.names().is_none() {
-            return Err(Status::unimplemented("DeltaTokens is not served"));
+        check_encoding(&request)?;
+        match request.uri().path().strip_prefix(PREFIX) {
+            Some("StreamTokens") => self.stream::<State>(request),
+            Some("DeltaTokens") if self.is_incremental() => self.stream::<Delta>(request),
+            Some("DeltaTokens") => Err(Status::unimplemented("DeltaTokens is not served")),
+            _ => Err(Status::unimplemented("no method of this service")),
         }
-        self.stream::<Delta>(request)
     }
-}
 
-impl<S: Source> TokenService<S> {
+    fn is_incremental(&self) -> bool {
+        let source = &self.inner.source;
+        source.ranges().is_some() || source.names().is_some()
+    }
+
     /// Starts the task of a stream.
     fn stream<M: Streamed>(
         &self,
-        request: Request<Streaming<M::Request>>,
-    ) -> Result<Response<ResponseStream<M::Response>>, Status> {
-        if self.inner.drain.is_cancelled() {
-            return Err(shutting_down());
-        }
+        request: http::Request<Body>,
+    ) -> Result<http::Response<Body>, Status> {
         let peer = self.inner.admitted(request.extensions())?;
+        let limit = self.inner.settings.max_request_bytes;
+        let decoder = ProstCodec::<DiscoveryResponse, M::Request>::default().decoder();
+        let requests = Streaming::new_request(decoder, request.into_body(), None, Some(limit));
         let (outlet, responses) = outlet();
         let inner = Arc::clone(&self.inner);
         self.tasks
-            .spawn(drive::<S, M>(inner, peer, request.into_inner(), outlet));
-        Ok(Response::new(Box::pin(responses)))
+            .spawn(drive::<S, M>(inner, peer, requests, outlet));
+        let mut response = http::Response::new(Body::new(responses));
+        response.headers_mut().insert(CONTENT_TYPE, GRPC);
+        Ok(response)
     }
 }
+
+/// One page.
+async fn fetch<S: Source>(
+    inner: Arc<Inner<S>>,
+    request: http::Request<Body>,
+) -> http::Response<Body> {
+    let limit = inner.settings.max_request_bytes;
+    let page = service_fn(|request: Request<DiscoveryRequest>| {
+        let page = inner.page(&request);
+        async move { page }
+    });
+    Grpc::new(ProstCodec::default())
+        .apply_max_message_size_config(Some(limit), None)
+        .unary(page, request)
+        .await
+}
+
+impl<S: Source> Inner<S> {
+    fn page(
+        &self,
+        request: &Request<DiscoveryRequest>,
+    ) -> Result<Response<DiscoveryResponse>, Status> {
+        if self.drain.is_cancelled() {
+            return Err(shutting_down());
+        }
+        self.admitted(request.extensions())?;
+        let page = fetch::page(&*self.source, &self.settings, request.get_ref())?;
+        self.metrics.pages.inc();
+        Ok(Response::new(page))
+    }
+}
+
+/// No compression is offered, so a client that compresses all the same cannot be understood.
+fn check_encoding(request: &http::Request<Body>) -> Result<(), Status> {
+    match request.headers().get("grpc-encoding") {
+        Some(encoding) if encoding != "identity" => Err(Status::unimplemented(
+            "requests must not be compressed: grpc-encoding is not identity",
+        )),
+        _ => Ok(()),
+    }
+}
+
+impl<S: Source> Service<http::Request<Body>> for TokenService<S> {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        if request.uri().path().strip_prefix(PREFIX) == Some("FetchTokens") {
+            let inner = Arc::clone(&self.inner);
+            return Box::pin(async move { Ok(fetch(inner, request).await) });
+        }
+        let answer = self.answer(request);
+        Box::pin(ready(Ok(answer.unwrap_or_else(Status::into_http))))
+    }
+}
+
+impl<S> NamedService for TokenService<S> {
+    const NAME: &'static str = SERVICE_NAME;
+}
+
+impl<S> Clone for TokenService<S> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            tasks: self.tasks.clone(),
+        }
+    }
+}
+
+/// Of the path of a method.
+const PREFIX: &str = "/wso2.discovery.service.keymgt.RevokedTokenDiscoveryService/";
+
+const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 
 impl<S> fmt::Debug for TokenService<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -10,12 +10,13 @@ use rescind_proto::{
 };
 use tokio::{sync::Notify, time::Instant};
 
-use super::{Connection, Heard, Reply, Standing, Step, StreamId};
+use super::{Connection, Heard, Standing, Step, StreamId};
 use crate::{
     Audience, Position, Source,
     fixtures::{FakeSource, names, wire::answer_delta},
     server::{
         Declared, Settings,
+        frame::Reply,
         gate::Gate,
         nonce::Nonces,
         opening::{Opening, Said, Wants},
@@ -252,16 +253,12 @@ pub(super) fn answer(response: &DiscoveryResponse, error: Option<&str>) -> Disco
 
 #[track_caller]
 pub(super) fn state(reply: Reply) -> DiscoveryResponse {
-    match reply {
-        Reply::State(response) => response,
-        Reply::Delta(_) => panic!("not state of the world"),
-    }
+    assert!(reply.is_state(), "not state of the world");
+    reply.decode()
 }
 
 #[track_caller]
 pub(super) fn delta(reply: Reply) -> DeltaDiscoveryResponse {
-    match reply {
-        Reply::Delta(response) => response,
-        Reply::State(_) => panic!("not incremental"),
-    }
+    assert!(!reply.is_state(), "not incremental");
+    reply.decode()
 }

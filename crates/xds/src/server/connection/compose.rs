@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use rescind_proto::envoy::service::discovery::v3::{DeltaDiscoveryResponse, DiscoveryResponse};
 use tokio::time::Instant;
 use tonic::Status;
 
@@ -12,7 +11,10 @@ use super::{
 };
 use crate::{
     Audience, Head, Position, Source,
-    server::refusals::{Plan, Range, Refusals},
+    server::{
+        frame::Reply,
+        refusals::{Plan, Range, Refusals},
+    },
 };
 
 /// What a stream has to do.
@@ -42,30 +44,6 @@ pub(in crate::server) struct Sent {
     pub(in crate::server) entries: usize,
     /// The size of what it carries on the wire.
     pub(in crate::server) bytes: usize,
-}
-
-/// A response of either method.
-#[derive(Debug)]
-pub(in crate::server) enum Reply {
-    State(DiscoveryResponse),
-    Delta(DeltaDiscoveryResponse),
-}
-
-impl Reply {
-    fn set_nonce(&mut self, nonce: String) {
-        match self {
-            Self::State(response) => response.nonce = nonce,
-            Self::Delta(response) => response.nonce = nonce,
-        }
-    }
-
-    /// The version that the client has once it has taken it.
-    pub(in crate::server) fn version(&self) -> &str {
-        match self {
-            Self::State(response) => &response.version_info,
-            Self::Delta(response) => &response.system_version_info,
-        }
-    }
 }
 
 /// What a look into the source found.

@@ -11,11 +11,13 @@ use tonic::Status;
 
 use super::{
     Connection, StreamId,
-    compose::{Found, Piece, Reply, Step, look},
+    compose::{Found, Piece, Step, look},
     session::{Form, Part},
 };
 use crate::{
-    Head, Named, Names, Position, Source, TYPE_URL, server::refusals::Range, wire::wire_len,
+    Head, Named, Names, Position, Source, TYPE_URL,
+    server::{frame::Reply, refusals::Range},
+    wire::wire_len,
 };
 
 /// How often it is looked whether something has expired.
@@ -306,7 +308,7 @@ impl Connection {
             removed_resources: batch.removed,
             ..DeltaDiscoveryResponse::default()
         };
-        self.sent(id, Reply::Delta(response), range, part, head, now)
+        self.sent(id, Reply::delta(response), range, part, head, now)
     }
 }
 

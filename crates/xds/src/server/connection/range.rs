@@ -15,12 +15,12 @@ use tonic::Status;
 
 use super::{
     Connection, StreamId,
-    compose::{Found, Piece, Reply, Step, look},
+    compose::{Found, Piece, Step, look},
     session::{Form, Part},
 };
 use crate::{
     Head, PackedPart, Position, RANGE_TYPE_URL, Ranges, Source, Statement,
-    server::{opening::check_range_names, refusals::Range},
+    server::{frame::Reply, opening::check_range_names, refusals::Range},
     wire::{CHECKPOINT, LOG, control_plane},
 };
 
@@ -318,21 +318,21 @@ impl Connection {
             resources: count,
             bytes: 0,
         };
-        let mut resources = Vec::new();
-        if let Some(Carried { part, from, .. }) = carried {
+        let log = carried.map(|Carried { part, from, .. }| {
             range.from = from;
             range.to = part.to;
             range.bytes = part.entries.len();
-            let message = log_message(&ledger, source, from, part, kind);
-            resources.push(resource(LOG, &version, &message));
-        }
+            let message = log_message(&ledger, source, from, &part, kind);
+            (message, part.entries)
+        });
+        let mut resources = Vec::new();
         if said {
             let message = RangeMessage {
                 ledger,
                 checkpoint: Some(checkpoint(&version, &statement)),
                 ..RangeMessage::default()
             };
-            resources.push(resource(CHECKPOINT, &version, &message));
+            resources.push(statement_resource(&version, &message));
         }
         let head = Head {
             position: statement.position,
@@ -345,7 +345,11 @@ impl Connection {
             control_plane: Some(control_plane(&source.version(head.position), head.complete)),
             ..DeltaDiscoveryResponse::default()
         };
-        self.sent(id, Reply::Delta(response), range, kind, head, now)
+        let reply = match log {
+            Some((message, entries)) => Reply::with_log(response, &message, entries),
+            None => Reply::delta(response),
+        };
+        self.sent(id, reply, range, kind, head, now)
     }
 }
 
@@ -358,11 +362,12 @@ fn piece(part: PackedPart) -> Piece<PackedPart> {
     }
 }
 
+/// What the log says of its entries, which are not in it yet.
 fn log_message<S: Source + ?Sized>(
     ledger: &str,
     source: &S,
     from: Position,
-    part: PackedPart,
+    part: &PackedPart,
     kind: Part,
 ) -> RangeMessage {
     let walk = match kind {
@@ -378,9 +383,8 @@ fn log_message<S: Source + ?Sized>(
         },
         to: source.version(part.to),
         base: part.base,
-        entries: part.entries,
         walk: walk.into(),
-        checkpoint: None,
+        ..RangeMessage::default()
     }
 }
 
@@ -396,9 +400,9 @@ fn checkpoint(version: &str, statement: &Statement) -> Checkpoint {
     }
 }
 
-fn resource(name: &str, version: &str, message: &RangeMessage) -> Resource {
+fn statement_resource(version: &str, message: &RangeMessage) -> Resource {
     Resource {
-        name: name.to_owned(),
+        name: CHECKPOINT.to_owned(),
         version: version.to_owned(),
         resource: Some(Any {
             type_url: RANGE_TYPE_URL.to_owned(),

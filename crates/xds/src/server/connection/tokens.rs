@@ -5,22 +5,21 @@ use tokio::time::Instant;
 
 use super::{
     Connection, StreamId,
-    compose::{Found, Piece, Reply, Step, look},
+    compose::{Found, Piece, Step, look},
     range::FAR_BEHIND,
     session::{Form, Part},
 };
 use crate::{
-    Any, Audience, Head, Position, RANGE_TYPE_URL, Source, TYPE_URL,
-    server::refusals::Range,
-    wire::{control_plane, wire_len},
+    Audience, Head, Position, RANGE_TYPE_URL, Resources, Source, TYPE_URL,
+    server::{frame::Reply, refusals::Range},
+    wire::control_plane,
 };
 
 /// Resources that go out together.
 struct Load {
     from: Position,
     to: Position,
-    resources: Vec<Any>,
-    bytes: usize,
+    resources: Resources,
 }
 
 impl Connection {
@@ -54,7 +53,7 @@ impl Connection {
             let chunk = source.read(from, to, audience, bytes);
             Piece {
                 count: chunk.resources.len(),
-                bytes: chunk.resources.iter().map(wire_len).sum(),
+                bytes: chunk.resources.wire_len(),
                 load: chunk.resources,
                 to: chunk.to,
             }
@@ -67,17 +66,11 @@ impl Connection {
             read,
         );
         match found {
-            Found::Load {
-                from,
-                to,
-                load,
-                bytes,
-            } => {
+            Found::Load { from, to, load, .. } => {
                 let load = Load {
                     from,
                     to,
                     resources: load,
-                    bytes,
                 };
                 self.send_tokens(id, load, source, head, now)
             }
@@ -124,7 +117,7 @@ impl Connection {
             resources: 0,
             bytes: 0,
         };
-        self.sent(id, Reply::Delta(response), range, Part::Aside, head, now)
+        self.sent(id, Reply::delta(response), range, Part::Aside, head, now)
     }
 
     fn send_tokens<S: Source + ?Sized>(
@@ -146,17 +139,17 @@ impl Connection {
             from: load.from,
             to: load.to,
             resources: load.resources.len(),
-            bytes: load.bytes,
+            bytes: load.resources.wire_len(),
         };
         let response = DiscoveryResponse {
             version_info: source.version(load.to),
-            resources: load.resources,
             type_url: TYPE_URL.to_owned(),
             control_plane: identified
                 .then(|| control_plane(&source.version(head.position), head.complete)),
             ..DiscoveryResponse::default()
         };
-        self.sent(id, Reply::State(response), range, Part::Live, head, now)
+        let reply = Reply::state(response, load.resources);
+        self.sent(id, reply, range, Part::Live, head, now)
     }
 }
 
@@ -165,8 +158,7 @@ impl Load {
         Self {
             from,
             to,
-            resources: Vec::new(),
-            bytes: 0,
+            resources: Resources::default(),
         }
     }
 }

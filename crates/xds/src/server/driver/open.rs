@@ -1,10 +1,13 @@
 //! A stream that has sent a valid first request: known to its connection, counted and logged until it ends.
 
-use std::sync::Arc;
+use std::{
+    pin::{Pin, pin},
+    sync::Arc,
+};
 
 use tokio::{
     sync::Notify,
-    time::{Instant, sleep_until},
+    time::{Instant, Sleep, sleep_until},
 };
 use tonic::{Status, Streaming};
 use tracing::{debug, info, warn};
@@ -91,7 +94,7 @@ impl<S: Source> OpenStream<S> {
     pub(super) async fn run<M: Streamed>(
         &self,
         mut requests: Streaming<M::Request>,
-        outlet: &Outlet<M::Response>,
+        outlet: &Outlet,
     ) -> End {
         let first = self
             .shared
@@ -103,15 +106,20 @@ impl<S: Source> OpenStream<S> {
             return End::Refused(status);
         }
         let mut head = self.inner.source.head();
+        // Made once: a stream goes round here twice for each push, and each of these stands in a line that all streams share.
+        let mut over = pin!(self.over(outlet));
+        let mut alarm = pin!(sleep_until(Instant::now()));
         loop {
-            let until = match self.act::<M>(*head.borrow_and_update(), outlet) {
+            let until = match self.act(*head.borrow_and_update(), outlet) {
                 Ok(until) => until,
                 Err(end) => return end,
             };
+            if let Some(until) = until {
+                bring_forward(alarm.as_mut(), until);
+            }
             tokio::select! {
                 biased;
-                () = self.inner.drain.cancelled() => return End::Draining,
-                () = outlet.gone() => return End::ClientGone,
+                end = &mut over => return end,
                 request = requests.message() => match request {
                     Ok(Some(request)) => {
                         let said = M::said(request);
@@ -126,19 +134,24 @@ impl<S: Source> OpenStream<S> {
                     return End::SourceGone;
                 },
                 () = self.wake.notified() => {}
-                () = until_time(self.shared.ends_at) => return End::Aged,
-                () = self.shared.ended.cancelled() => return End::Aged,
-                () = until_time(until) => {}
+                () = &mut alarm, if until.is_some() => {}
             }
         }
     }
 
+    /// What ends the stream from outside.
+    async fn over(&self, outlet: &Outlet) -> End {
+        tokio::select! {
+            biased;
+            () = self.inner.drain.cancelled() => End::Draining,
+            () = outlet.gone() => End::ClientGone,
+            () = self.shared.ended.cancelled() => End::Aged,
+            () = until_time(self.shared.ends_at) => End::Aged,
+        }
+    }
+
     /// Does everything that is due; returns until when nothing else is.
-    fn act<M: Streamed>(
-        &self,
-        head: Head,
-        outlet: &Outlet<M::Response>,
-    ) -> Result<Option<Instant>, End> {
+    fn act(&self, head: Head, outlet: &Outlet) -> Result<Option<Instant>, End> {
         loop {
             let now = Instant::now();
             let source = &*self.inner.source;
@@ -148,7 +161,7 @@ impl<S: Source> OpenStream<S> {
                 .connection
                 .poll(self.id, source, head, now);
             match step {
-                Step::Send(sent) => self.send::<M>(*sent, outlet),
+                Step::Send(sent) => self.send(*sent, outlet),
                 Step::Late => {
                     warn!(
                         instance = self.opening.instance,
@@ -173,7 +186,7 @@ impl<S: Source> OpenStream<S> {
         }
     }
 
-    fn send<M: Streamed>(&self, sent: Sent, outlet: &Outlet<M::Response>) {
+    fn send(&self, sent: Sent, outlet: &Outlet) {
         let metrics = &self.inner.metrics;
         metrics.responses.inc();
         metrics.resources.inc_by(sent.entries as u64);
@@ -184,9 +197,7 @@ impl<S: Source> OpenStream<S> {
             entries = sent.entries,
             "xDS response"
         );
-        if let Some(response) = M::response(sent.reply) {
-            outlet.put(response);
-        }
+        outlet.put(sent.reply.into_frame());
     }
 
     /// Takes in a request; an end if it was one this service does not serve.
@@ -380,6 +391,14 @@ fn start<S: Source>(source: &S, wants: &Wants) -> Position {
             version.map_or(Position(0), |version| source.resolve(version))
         }
         Wants::Names { .. } => Position(0),
+    }
+}
+
+/// Lets `alarm` go off at `until` at the latest. Where it goes off before, nothing is due and it is set again: that is
+/// cheaper than to move it with each response.
+fn bring_forward(alarm: Pin<&mut Sleep>, until: Instant) {
+    if alarm.is_elapsed() || until < alarm.deadline() {
+        alarm.reset(until);
     }
 }
 

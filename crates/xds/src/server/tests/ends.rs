@@ -82,7 +82,7 @@ impl Source for Abandoned {
 
     fn read(&self, _: Position, to: Position, _: Audience, _: usize) -> Chunk {
         Chunk {
-            resources: Vec::new(),
+            resources: Default::default(),
             to,
         }
     }

@@ -188,7 +188,7 @@ impl World {
             .bench
             .source
             .read(Position(0), to, Audience::Rescind, usize::MAX);
-        let mut names: BTreeSet<_> = names(&all.resources).into_iter().collect();
+        let mut names: BTreeSet<_> = names(&all.resources.decode()).into_iter().collect();
         names.retain(|name| !name.starts_with("bad"));
         names
     }
