@@ -7,7 +7,7 @@ BUILD := $(CARGO) build $(addprefix -p ,$(BINARIES))
 DENY := $(or $(shell command -v cargo-deny),target/tools/cargo-deny/bin/cargo-deny)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint fmt run demo reset audit
+.PHONY: help build test lint fmt run demo bench reset audit
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ run: build ## Start everything on this machine and print a walk-through; Ctrl-C 
 
 demo: build ## Play the walk-through, on a running stack or one of its own
 	target/release/rescind-stack demo
+
+bench: ## Run the benchmarks; ONLY="set e2e.idle" some, FULL=1 slow rows too, DOCS=1 into docs/benchmarks.md
+	$(CARGO) build -p rescind-bench --bins
+	CARGO='$(CARGO)' target/debug/rescind-bench $(if $(FULL),--full) $(if $(DOCS),--docs) $(ONLY)
 
 reset: ## Forget what runs have left in target/run
 	$(BUILD) --release --quiet

@@ -4,16 +4,17 @@ use std::path::Path;
 
 use crate::{certs::Certs, ports::Ports};
 
-const TEMPLATE: &str = include_str!("../../../deploy/envoy/envoy.yaml");
+/// What operators read.
+pub(crate) const TEMPLATE: &str = include_str!("../../../deploy/envoy/envoy.yaml");
 const H2_BEGIN: &str = "#begin h2\n";
 const H2_END: &str = "#end h2\n";
 
 /// The bootstrap for these ports. With `h2`, the test listener that speaks HTTP/2 is in it.
-pub(crate) fn bootstrap(ports: &Ports, certs: &Certs, h2: bool) -> String {
+pub(crate) fn bootstrap(template: &str, ports: &Ports, certs: &Certs, h2: bool) -> String {
     let router = certs.identity("router");
     let template = match h2 {
-        true => TEMPLATE.to_owned(),
-        false => without_h2(TEMPLATE),
+        true => template.to_owned(),
+        false => without_h2(template),
     };
     let port = |text: String, name: &str, port: u16| text.replace(&quoted(name), &port.to_string());
     let file =
@@ -55,7 +56,7 @@ mod tests {
     fn filled(h2: bool) -> String {
         let folder = tempfile::tempdir().unwrap();
         let certs = Certs::ensure(folder.path()).unwrap();
-        bootstrap(&Ports::standard(0).unwrap(), &certs, h2)
+        bootstrap(TEMPLATE, &Ports::standard(0).unwrap(), &certs, h2)
     }
 
     #[test]

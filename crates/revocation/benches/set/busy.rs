@@ -58,14 +58,18 @@ pub(crate) fn run(size: usize) {
         empty.beside(|| (), &missing, |_| false);
     }
 
-    for peer in [&lock, &clone] {
-        Figure::new("set.read_p99_busy_ns", "1M", ours.p99(), "ns")
-            .goal(700.0)
-            .peer(peer.p99(), peer.name)
-            .show();
-    }
+    Figure::new("set.read_p99_busy_ns", "1M", ours.p99(), "ns")
+        .peer(lock.p99(), lock.name)
+        .show();
+    Figure::new(
+        "set.read_p99_busy_ns",
+        "1M, beside the map that is cloned",
+        ours.p99(),
+        "ns",
+    )
+    .peer(clone.p99(), clone.name)
+    .show();
     Figure::new("set.read_stalls", "over 1 ms", ours.stalls as f64, "reads")
-        .goal(empty.stalls as f64)
         .peer(empty.stalls as f64, empty.name)
         .show();
     for times in [&ours, &lock, &clone, &empty] {

@@ -32,21 +32,17 @@ pub(crate) fn resident_bytes() -> usize {
     pages.unwrap_or(0) * 4096
 }
 
-/// One line of the results.
+/// One figure. What it has to reach stands in `tests/bench`, with the goals of all benchmarks.
 pub(crate) struct Figure {
     name: &'static str,
     case: &'static str,
     value: f64,
     unit: &'static str,
-    goal: Option<f64>,
     peer: Option<(f64, &'static str)>,
 }
 
 pub(crate) fn header() {
-    eprintln!(
-        "{:<30} {:<18} {:>12} {:>8}  peer",
-        "figure", "case", "value", "goal"
-    );
+    eprintln!("{:<30} {:<34} {:>12}  peer", "figure", "case", "value");
 }
 
 impl Figure {
@@ -61,16 +57,7 @@ impl Figure {
             case,
             value,
             unit,
-            goal: None,
             peer: None,
-        }
-    }
-
-    /// At most this.
-    pub(crate) fn goal(self, goal: impl Into<Option<f64>>) -> Self {
-        Self {
-            goal: goal.into(),
-            ..self
         }
     }
 
@@ -82,27 +69,18 @@ impl Figure {
     }
 
     pub(crate) fn show(&self) {
-        let or_null =
-            |value: Option<f64>| value.map_or("null".to_owned(), |value| format!("{value:.2}"));
-        let met = self
-            .goal
-            .map_or("null".to_owned(), |goal| (self.value <= goal).to_string());
+        let Self {
+            name,
+            case,
+            value,
+            unit,
+            peer,
+        } = self;
+        let measured = peer.map_or("null".to_owned(), |(value, _)| format!("{value:.2}"));
         println!(
-            r#"{{"name":"{}","case":"{}","value":{:.2},"unit":"{}","goal":{},"limit":null,"peer":{},"met":{met}}}"#,
-            self.name,
-            self.case,
-            self.value,
-            self.unit,
-            or_null(self.goal),
-            or_null(self.peer.map(|(value, _)| value)),
+            r#"{{"name":"{name}","case":"{case}","value":{value:.2},"unit":"{unit}","peer":{measured}}}"#
         );
-        let peer = self
-            .peer
-            .map_or(String::new(), |(value, name)| format!("{value:.2} {name}"));
-        let goal = self.goal.map_or(String::new(), |goal| format!("<= {goal}"));
-        eprintln!(
-            "{:<30} {:<18} {:>12.2} {goal:>8}  {peer} [{}]",
-            self.name, self.case, self.value, self.unit
-        );
+        let beside = peer.map_or(String::new(), |(value, name)| format!("{value:.2} {name}"));
+        eprintln!("{name:<30} {case:<34} {value:>12.2}  {beside} [{unit}]");
     }
 }

@@ -32,6 +32,7 @@ pub struct StackBuilder {
     pub(super) extra: BTreeMap<Part, String>,
     pub(super) variables: BTreeMap<Part, Vec<(String, String)>>,
     pub(super) h2: bool,
+    pub(super) envoy: Option<String>,
     pub(super) broker: broker::Extras,
     pub(super) terminal: Option<Terminal>,
 }
@@ -63,6 +64,7 @@ impl StackBuilder {
             extra: BTreeMap::new(),
             variables: BTreeMap::new(),
             h2: false,
+            envoy: None,
             broker: broker::Extras::default(),
             terminal: None,
         }
@@ -168,6 +170,15 @@ impl StackBuilder {
     #[must_use]
     pub fn http2_listener(mut self) -> Self {
         self.h2 = true;
+        self
+    }
+
+    /// A bootstrap for Envoy in place of `deploy/envoy/envoy.yaml`, with the same `${NAME}`s to fill in. It must have an HTTPS
+    /// listener on `${TLS_PORT}` that asks the enforcer, and between `#begin h2` and `#end h2` what only
+    /// [`StackBuilder::http2_listener`] is to add.
+    #[must_use]
+    pub fn envoy_bootstrap(mut self, template: impl Into<String>) -> Self {
+        self.envoy = Some(template.into());
         self
     }
 

@@ -133,9 +133,10 @@ impl Ground {
             return Ok(None);
         };
         let config = self.layout.config(Part::Envoy);
+        let template = plan.envoy.as_deref().unwrap_or(envoy::TEMPLATE);
         files::replace(
             &config,
-            &envoy::bootstrap(&self.ports, &self.certs, plan.h2),
+            &envoy::bootstrap(template, &self.ports, &self.certs, plan.h2),
         )?;
         // With hot restart Envoy asks to die with the thread that started it.
         let flags = [
