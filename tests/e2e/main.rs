@@ -13,6 +13,7 @@ mod classic_client;
 mod clients;
 mod doors;
 mod eventually;
+mod faults;
 mod hub_input;
 mod procedures;
 mod refusals;
@@ -33,5 +34,6 @@ fn main() -> ExitCode {
         bursts::add(suite);
         restarts::add(suite);
         startup::add(suite);
+        faults::add(suite);
     })
 }
