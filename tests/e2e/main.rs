@@ -13,6 +13,7 @@ mod classic_client;
 mod clients;
 mod doors;
 mod eventually;
+mod faults;
 mod hub_connection;
 mod hub_input;
 mod procedures;
@@ -37,5 +38,6 @@ fn main() -> ExitCode {
         restarts::add(suite);
         startup::add(suite);
         when_it_breaks::add(suite);
+        faults::add(suite);
     })
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use http::Method;
-use rescind_stack::{Part, Stack, StackBuilder};
+use rescind_stack::{Certs, Part, PartHandle, Stack, StackBuilder};
 use tempfile::TempDir;
 use tonic::transport::{Channel, Error};
 
@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Tests that hear each other's events would revoke each other's tokens.
-const VHOSTS: usize = 32;
+const VHOSTS: usize = 64;
 
 /// One broker for many stacks, each in a vhost of its own.
 #[derive(Debug)]
@@ -110,7 +110,8 @@ impl World {
         Self::start_from(|builder| builder).await
     }
 
-    async fn start_from(change: impl FnOnce(StackBuilder) -> StackBuilder) -> Self {
+    /// A stack on whatever broker `change` names, else its own.
+    pub(crate) async fn start_from(change: impl FnOnce(StackBuilder) -> StackBuilder) -> Self {
         let state = tempfile::tempdir().unwrap();
         let builder = Stack::builder()
             .state(state.path())
@@ -151,6 +152,21 @@ impl World {
 
     pub(crate) fn pid(&self, part: Part) -> Option<i32> {
         self.stack.part(part).pid()
+    }
+
+    /// One of the parts, to be frozen, killed and started.
+    pub(crate) fn part(&self, part: Part) -> PartHandle<'_> {
+        self.stack.part(part)
+    }
+
+    /// A client that trusts the stack's CA.
+    pub(crate) fn http(&self) -> &reqwest::Client {
+        self.stack.client()
+    }
+
+    /// The certificates of the parts.
+    pub(crate) fn certs(&self) -> &Certs {
+        self.stack.certs()
     }
 
     pub(crate) fn control_plane(&self) -> &ControlPlane {
