@@ -50,7 +50,7 @@ impl Feed {
     pub async fn revoke(&self, group: Vec<Revocation>) -> anyhow::Result<usize> {
         let received = Instant::now();
         let (answer, answered) = oneshot::channel();
-        let merge = Command::Merge(group, answer);
+        let merge = Command::Merge(group, "by hand".into(), answer);
         self.commands.send(merge).await.context("it is ending")?;
         let changed = answered.await.context("it is ending")?;
         self.roster.published_now(received);
