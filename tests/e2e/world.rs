@@ -221,7 +221,7 @@ impl World {
     }
 
     /// A metric without labels of our part with this admin server, such as `ENFORCER_ADMIN_URL`.
-    pub(crate) async fn metric(&self, url: &str, name: &str) -> f64 {
+    pub(crate) async fn metric_of(&self, url: &str, name: &str) -> f64 {
         let (_, page) = self.admin(url, "/metrics").await;
         let value = page
             .lines()
@@ -235,7 +235,7 @@ impl World {
     /// A metric of the enforcer, below `rescind_enforcer_`.
     pub(crate) async fn gauge(&self, name: &str) -> f64 {
         let name = format!("rescind_enforcer_{name}");
-        self.metric("ENFORCER_ADMIN_URL", &name).await
+        self.metric_of("ENFORCER_ADMIN_URL", &name).await
     }
 
     /// Checks straight at the enforcer, over a connection of their own.

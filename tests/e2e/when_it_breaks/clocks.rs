@@ -59,7 +59,7 @@ async fn at_the_adapter(broker: &Broker) {
 
         // The difference is told.
         let name = "rescind_control_plane_clock_offset_seconds";
-        let ask = || world.metric("ADAPTER_ADMIN_URL", name);
+        let ask = || world.metric_of("ADAPTER_ADMIN_URL", name);
         let expected = -wrong_by as f64;
         eventually(Duration::from_secs(10), ask, |offset| {
             (offset - expected).abs() < 60.0
