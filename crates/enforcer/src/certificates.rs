@@ -48,10 +48,10 @@ impl Certificates {
     pub fn load(config: &Enforcer) -> Result<Self, UsageError> {
         let of_keystore = |error: TlsError| UsageError::of(KEYSTORE, error);
         let mut followed = Followed::default();
-        let own = followed.identity(KEYSTORE, &config.keystore.identity());
-        let own = own.map_err(of_keystore)?;
         let trust = followed.trust(TRUSTSTORE, &config.truststore.location);
         let trust = trust.map_err(|error| UsageError::of(TRUSTSTORE, error))?;
+        let own = followed.identity(KEYSTORE, &config.keystore.identity());
+        let own = own.map_err(of_keystore)?;
         let clients = ClientAuth::Required(trust.clone());
         let services = config.security.token_service.iter().enumerate();
         let key_sets = services.map(|(at, service)| key_set(&mut followed, at, service, &trust));

@@ -174,6 +174,17 @@ async fn a_difference_that_stands_is_shown_and_so_is_its_end() {
 }
 
 #[tokio::test]
+async fn as_many_entries_and_others_are_another_set() {
+    let authority = Authority::new();
+    let other = adapter(&authority, &[token("a"), token("b")], |_| {}).await;
+    let asking = asking(&authority, &other, &[token("a"), token("c")]);
+    let differs = asking.until(|peer| peer.differs_since.is_some()).await;
+    assert!(!differs.compared.unwrap().equal);
+    assert_eq!(asking.metric("peer_sets_equal"), Some(0));
+    assert_eq!(asking.metric("peer_entries_difference"), Some(0));
+}
+
+#[tokio::test]
 async fn what_one_has_dropped_already_is_left_out_on_both_sides() {
     let authority = Authority::new();
     let held = [token("a"), expired("old", 9_000), expired("older", 3_000)];
