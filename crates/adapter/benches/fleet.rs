@@ -43,7 +43,7 @@ mod stream;
 use std::env;
 
 /// What a process of this program is, where it is not the one that was started.
-pub(crate) const ROLE: &str = "RESCIND_BENCH_ROLE";
+pub(crate) const ROLE: &str = "FLEET_BENCHES_ROLE";
 
 type Row = (&'static str, fn(&Sizes));
 

@@ -85,7 +85,16 @@ impl Running {
             port,
             last,
         };
-        assert_eq!(running.answer(), "ready");
+        // Whatever else it says is why it cannot.
+        let said = running.answer();
+        if said != "ready" {
+            running
+                .answers
+                .by_ref()
+                .map_while(Result::ok)
+                .for_each(|line| eprintln!("{line}"));
+            panic!("the adapter does not start: {said}");
+        }
         running
     }
 

@@ -46,7 +46,8 @@ pub(super) struct Connection {
     settings: Arc<Settings>,
     nonces: Arc<Nonces>,
     gate: Gate,
-    sessions: BTreeMap<StreamId, Session>,
+    /// Boxed: a map has room for eleven, and most connections have one stream.
+    sessions: BTreeMap<StreamId, Box<Session>>,
     /// By instance identifier.
     clients: HashMap<String, Client>,
     /// By nonce. At most one for each open stream, and those of streams that have ended.
@@ -150,7 +151,7 @@ impl Connection {
         client.streams += 1;
         let mut session = Session::new(opening, start, goal, now, wake);
         session.awaited = awaited.map(|nonce| (nonce, now + settings.supersede_grace));
-        self.sessions.insert(id, session);
+        self.sessions.insert(id, Box::new(session));
     }
 
     /// The stream has ended. Its last response may still be answered on another one.

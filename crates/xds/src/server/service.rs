@@ -24,7 +24,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{
     Extensions, Request, Response, Status, Streaming,
     body::Body,
-    codec::Codec as _,
+    codec::BufferSettings,
     server::{Grpc, NamedService},
 };
 use tonic_prost::ProstCodec;
@@ -168,7 +168,8 @@ impl<S: Source> TokenService<S> {
     ) -> Result<http::Response<Body>, Status> {
         let peer = self.inner.admitted(request.extensions())?;
         let limit = self.inner.settings.max_request_bytes;
-        let decoder = ProstCodec::<DiscoveryResponse, M::Request>::default().decoder();
+        let buffer = BufferSettings::new(REQUEST_BYTES, REQUEST_BYTES);
+        let decoder = ProstCodec::<DiscoveryResponse, M::Request>::raw_decoder(buffer);
         let requests = Streaming::new_request(decoder, request.into_body(), None, Some(limit));
         let (outlet, responses) = outlet();
         let inner = Arc::clone(&self.inner);
@@ -252,6 +253,9 @@ impl<S> Clone for TokenService<S> {
         }
     }
 }
+
+/// What a stream keeps at hand for requests. Most are ACKs; a longer one takes what it needs.
+const REQUEST_BYTES: usize = 512;
 
 /// Of the path of a method.
 const PREFIX: &str = "/wso2.discovery.service.keymgt.RevokedTokenDiscoveryService/";
