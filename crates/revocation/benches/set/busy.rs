@@ -58,13 +58,13 @@ pub(crate) fn run(size: usize) {
         empty.beside(|| (), &missing, |_| false);
     }
 
-    for peer in [&lock, &clone] {
-        Figure::new("set.read_p99_busy_ns", "1M", ours.p99(), "ns")
+    for (case, peer) in [("1M", &lock), ("1M, beside a clone", &clone)] {
+        Figure::new("set.read_p99_busy_ns", case, ours.p99(), "ns")
             .goal(700.0)
             .peer(peer.p99(), peer.name)
             .show();
     }
-    Figure::new("set.read_stalls", "over 1 ms", ours.stalls as f64, "reads")
+    Figure::new("set.read_stalls", "1M", ours.stalls as f64, "over 1 ms")
         .goal(empty.stalls as f64)
         .peer(empty.stalls as f64, empty.name)
         .show();
