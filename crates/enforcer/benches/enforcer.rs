@@ -1,7 +1,8 @@
 //! The enforcer in figures.
 //!
 //! ```text
-//! cargo bench -p rescind-enforcer                 all of it, half a minute
+//! cargo bench -p rescind-enforcer                 all of it, two minutes and 2 GB
+//! cargo bench -p rescind-enforcer -- large        ten million tokens restored, written and walked over, alone
 //! cargo bench -p rescind-enforcer -- profile      known tokens for some seconds, for a profiler
 //! ```
 //!
@@ -19,10 +20,14 @@
 mod decision;
 #[path = "enforcer/input.rs"]
 mod input;
+#[path = "enforcer/restore.rs"]
+mod restore;
 #[path = "enforcer/share.rs"]
 mod share;
 #[path = "enforcer/start.rs"]
 mod start;
+#[path = "enforcer/walk.rs"]
+mod walk;
 
 /// One figure.
 pub(crate) struct Figure {
@@ -71,7 +76,19 @@ fn main() {
         // For a profiler: known tokens, for some seconds.
         return decision::profile();
     }
+    if let Some(folder) = std::env::args().skip_while(|a| a != restore::CHILD).nth(1) {
+        return restore::child(folder.as_ref());
+    }
+    if std::env::args().any(|argument| argument == "large") {
+        return large();
+    }
     decision::run();
     share::run();
     start::run();
+    large();
+}
+
+fn large() {
+    restore::run();
+    walk::run();
 }

@@ -1,15 +1,17 @@
 //! What comes from the adapter, taken into the revoked set: decoded and validated whole, then applied in one step.
+//!
+//! A walk over everything is merged as it comes, also where nothing is held yet. Nothing is decided on a set that is not
+//! whole, so nobody takes half of a first walk for the set; and who is whole with an empty set, and finds more at another
+//! adapter, enforces each part from its ACK on. Built aside until its end it would be ACKed and not enforced.
 
 use std::{sync::Arc, time::Duration};
 
-use rescind_revocation::{Digests, Entry, RevokedSet, UnixSeconds};
+use rescind_revocation::{Entry, RevokedSet};
 use rescind_runtime::health::Health;
 use rescind_xds::client::{
-    Answer, Checkpoint as Said, Content, LinkState, Packed, Rejection, ServerHead, Sink, Update,
-    Walk,
+    Answer, Content, LinkState, Outcome, Packed, Rejection, ServerHead, Sink, Update, Walk,
 };
-use rescind_xds::server::Proof;
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
 use crate::{
     age::Age,
@@ -21,8 +23,10 @@ use crate::{
 
 mod decode;
 mod proof;
+mod upkeep;
 
-use proof::{Comparison, Marks, Verdict};
+use proof::{Comparison, Marks};
+use upkeep::Sweep;
 
 /// The ledger whose cursor a version is, over `StreamTokens`: its server knows its own cursors from others.
 const OLD: &str = "";
@@ -33,14 +37,8 @@ const LINK: &str = "adapter";
 /// The degraded state while the adapter does not say whether its set is whole.
 const UNPROVEN: &str = "unproven adapter";
 
-/// The degraded state while this set is not the adapter's.
-const DIVERGED: &str = "digest";
-
 /// A server that never speaks when idle has nothing more to say, where it was quiet for so long.
 const QUIET: Duration = Duration::from_secs(15);
-
-/// No token is dropped before it has been expired for so long by our own clock, whatever the adapter says.
-const KEPT: u64 = 3600;
 
 /// The only writer of the revoked set.
 #[derive(Debug)]
@@ -49,6 +47,9 @@ pub struct Subscription {
     /// Written before anything is applied; holds the versions.
     durable: Durable,
     comparison: Comparison,
+    sweep: Option<Sweep>,
+    /// What is applied and could not be recorded.
+    held: Option<Held>,
     allow_unproven: bool,
     /// The server of this stream has shown that it is `rescind.v1`.
     speaks: bool,
@@ -76,6 +77,22 @@ pub struct Signals {
     pub metrics: Metrics,
 }
 
+/// Where an update leads.
+#[derive(Debug)]
+struct Place {
+    ledger: String,
+    /// `None` for a heartbeat, which is of no ledger.
+    cursor: Option<String>,
+    told: Told,
+}
+
+/// An update that is applied, and of which the own log knows nothing.
+#[derive(Debug)]
+struct Held {
+    place: Place,
+    answer: Answer,
+}
+
 /// What an update says, beside its entries.
 #[derive(Debug, Clone, Copy)]
 struct Told {
@@ -99,6 +116,8 @@ impl Subscription {
             set,
             durable,
             comparison: Comparison::default(),
+            sweep: None,
+            held: None,
             allow_unproven: false,
             speaks: false,
             old: false,
@@ -146,19 +165,17 @@ impl Subscription {
     }
 
     /// Writes an update to the own log, before it is applied.
-    fn record(&mut self, entries: &[Entry], update: &Update, told: Told) -> Result<(), Undurable> {
+    fn record(&mut self, entries: &[Entry], place: &Place) -> Result<(), Undurable> {
         let checkpoint = Checkpoint {
             wall: self.clock.wall(),
             boot: self.clock.boot_millis(),
         };
-        let ledger = update.ledger.as_deref().unwrap_or(OLD);
         self.durable.commit(entries, None, |state| {
-            // A heartbeat is of no ledger.
-            if update.ledger.is_some() || matches!(update.content, Content::Resources(_)) {
-                state.set_cursor(ledger, &update.version);
+            if let Some(cursor) = &place.cursor {
+                state.set_cursor(&place.ledger, cursor);
             }
-            state.complete |= told.whole;
-            if told.current {
+            state.complete |= place.told.whole;
+            if place.told.current {
                 state.checkpoint = Some(checkpoint);
             }
         })
@@ -178,20 +195,20 @@ impl Subscription {
         let comparison = &mut self.comparison;
         let applied = self
             .set
-            .apply_observed(entries.iter().copied(), version, |change| {
-                comparison.changed(&batch, &change);
+            .apply_each(entries.iter().copied(), version, |entry, merged| {
+                comparison.merged(&batch, &entry, &merged);
             });
-        let mut marked = self.comparison.applied(&batch);
+        if self.comparison.applied(&batch) {
+            self.keep_marks();
+        }
         if let Content::Packed(Packed {
             walk: Walk::Part { ends: true, .. },
             ..
         }) = update.content
         {
             let horizon = self.durable.state().horizon;
-            marked |= self.comparison.walk_ends(&self.set, horizon);
-        }
-        if marked {
-            self.keep_marks();
+            self.comparison.walk_ends(&self.set, horizon);
+            self.look();
         }
         let sequence = sequence(version);
         self.metrics.applied_entries.inc_by(entries.len() as u64);
@@ -209,16 +226,6 @@ impl Subscription {
                 "Revoked  token event received with version : {sequence}"
             );
         }
-    }
-
-    fn keep_marks(&mut self) {
-        let surplus = self.comparison.surplus();
-        self.metrics
-            .surplus_entries
-            .set(i64::try_from(surplus).unwrap_or(i64::MAX));
-        let marks = self.comparison.marks().encode();
-        // Without a log they are found again by a walk; with one that is stuck, the next update says so.
-        let _ = self.durable.commit(&[], Some(&marks), |_| {});
     }
 
     /// The set is whole once it holds the head of an adapter that calls its own whole.
@@ -266,68 +273,10 @@ impl Subscription {
         self.ready();
     }
 
-    /// Compares with what the adapter says of its set, and drops what it has dropped.
-    fn compare(&mut self, said: &Said) -> Answer {
-        let now = self.clock.boot_millis();
-        let verdict = self.comparison.compare(said, &self.set, now);
-        self.sweep(UnixSeconds(said.horizon));
-        match verdict {
-            Verdict::Walking => Answer::default(),
-            Verdict::Proven => {
-                self.metrics.set_diverged.set(0);
-                self.health.recover(DIVERGED);
-                Answer {
-                    proof: Some(Proof::Proven),
-                    walk: false,
-                }
-            }
-            Verdict::Diverged { stands, walk } => {
-                if stands {
-                    self.metrics.set_diverged.set(1);
-                    self.health
-                        .degrade(DIVERGED, "this set is not the one that the adapter holds");
-                }
-                if walk {
-                    self.metrics.walks.inc();
-                    let (digest, count) = self.comparison.shown(said.horizon);
-                    warn!(
-                        held = count,
-                        adapter = said.count,
-                        %digest,
-                        "The set differs from the adapter's: everything is asked for again"
-                    );
-                }
-                Answer {
-                    proof: Some(Proof::Diverged),
-                    walk,
-                }
-            }
-        }
-    }
-
-    /// Drops what the adapter has dropped, and never sooner than our own clock allows.
-    fn sweep(&mut self, horizon: UnixSeconds) {
-        let own = self.clock.wall().second().0.saturating_sub(KEPT);
-        let horizon = horizon.min(Digests::boundary(UnixSeconds(own)));
-        if horizon <= self.durable.state().horizon {
-            return;
-        }
-        let swept = self.set.sweep(horizon);
-        let _ = self
-            .durable
-            .commit(&[], None, |state| state.horizon = horizon);
-        if self.comparison.swept(horizon) {
-            self.keep_marks();
-        }
-        let (total, version) = self.set.read(|view| (view.len(), view.version().clone()));
-        self.show(total, sequence(&version));
-        debug!(swept, %horizon, "Expired tokens dropped");
-    }
-
     /// A part of a walk says where the walk begins, and every update of which ledger it is.
     fn enter(&mut self, update: &Update) {
         if let Some(ledger) = &update.ledger
-            && self.comparison.enter(ledger)
+            && self.comparison.enter(ledger, &self.set)
         {
             self.keep_marks();
         }
@@ -339,9 +288,19 @@ impl Subscription {
             let held = self.set.read(rescind_revocation::View::len);
             // Where nothing is held, everything that will be was named.
             if held > 0 {
-                self.comparison.walk_begins(held);
+                self.comparison.walk_begins(&self.set);
             }
         }
+    }
+}
+
+/// Where an update leads, if it is applied.
+fn place(update: &Update) -> Place {
+    let is_of_one = update.ledger.is_some() || matches!(update.content, Content::Resources(_));
+    Place {
+        ledger: update.ledger.clone().unwrap_or_else(|| OLD.to_owned()),
+        cursor: is_of_one.then(|| update.version.clone()),
+        told: told(update),
     }
 }
 
@@ -376,19 +335,19 @@ impl Sink for Subscription {
             .collect()
     }
 
-    fn apply(&mut self, update: Update) -> Result<Answer, Rejection> {
+    fn apply(&mut self, update: Update) -> Result<Outcome, Rejection> {
         let entries = decode::entries(&update.content).map_err(|error| {
             self.metrics.rejected_updates.inc();
             Rejection(error.to_string())
         })?;
         self.speaks |= update.head.is_some() || update.checkpoint.is_some();
-        let ledger = update.ledger.as_deref().unwrap_or(OLD);
-        let told = told(&update);
+        let place = place(&update);
+        let told = place.told;
         let nothing = matches!(update.content, Content::Nothing);
         let news = !entries.is_empty()
-            || !nothing && self.durable.state().cursor(ledger) != update.version;
+            || !nothing && self.durable.state().cursor(&place.ledger) != update.version;
         self.enter(&update);
-        let recorded = self.record(&entries, &update, told);
+        let recorded = self.record(&entries, &place);
         if !nothing {
             self.publish(&entries, &update, news);
         }
@@ -406,9 +365,40 @@ impl Sink for Subscription {
         }
         self.judge(&update, told);
         let answer = update.checkpoint.as_ref().map(|said| self.compare(said));
-        // What is applied but not durable is not ACKed; over this stream the only other answer is a NACK.
-        recorded.map_err(|undurable| Rejection(undurable.to_string()))?;
-        Ok(answer.unwrap_or_default())
+        let answer = answer.unwrap_or_default();
+        Ok(match recorded {
+            Ok(()) => {
+                self.held = None;
+                Outcome::Applied(answer)
+            }
+            Err(Undurable) => {
+                self.held = Some(Held { place, answer });
+                Outcome::Held
+            }
+        })
+    }
+
+    fn settle(&mut self) -> Option<Answer> {
+        let Held { place, answer } = self.held.take()?;
+        // Its entries are in the set already: whatever is written from now on begins with an image, which has them.
+        match self.record(&[], &place) {
+            Ok(()) => {
+                self.durable.tend(&self.set);
+                Some(answer)
+            }
+            Err(Undurable) => {
+                self.held = Some(Held { place, answer });
+                None
+            }
+        }
+    }
+
+    fn work(&mut self) -> bool {
+        match self.comparison.is_looking() {
+            true => self.look(),
+            false => self.sweep_on(),
+        }
+        self.comparison.is_looking() || self.sweep.is_some()
     }
 
     fn link(&mut self, state: LinkState) {
@@ -431,7 +421,7 @@ impl Sink for Subscription {
             LinkState::Disconnected { reason } => {
                 self.metrics.adapter_connected.set(0);
                 debug!(reason, "Disconnected");
-                self.comparison.lost();
+                self.comparison.lost(&self.set);
                 // The link's own log says why, address by address.
                 self.health.degrade(LINK, "no stream to an adapter is open");
             }

@@ -3,6 +3,7 @@
 //! ```text
 //! cargo bench -p rescind-revocation                 all of it, a few minutes and 2 GB
 //! cargo bench -p rescind-revocation -- quick        1 million only
+//! cargo bench -p rescind-revocation -- load         filling a set of 10 million from memory only
 //! ```
 //!
 //! A table goes to standard error, and one JSON object for each figure to standard output. Each figure is the median of
@@ -13,9 +14,9 @@
     reason = "printing is what it is for"
 )]
 
-use std::hint::black_box;
+use std::{hint::black_box, thread};
 
-use rescind_revocation::{Digests, Entry, RevokedSet, packed};
+use rescind_revocation::{Digests, Entry, Loader, RevokedSet, packed};
 
 #[path = "set/busy.rs"]
 mod busy;
@@ -33,6 +34,9 @@ use peers::{Cloned, Locked, Peer};
 const MILLION: usize = 1_000_000;
 
 fn main() {
+    if std::env::args().any(|argument| argument == "load") {
+        return load(10 * MILLION);
+    }
     let quick = std::env::args().any(|argument| argument == "quick");
     measure::header();
     memory();
@@ -204,16 +208,39 @@ fn digests() {
     Figure::new("digest.insert_ns", "1M", insert, "ns").show();
 }
 
-/// From packed bytes in memory to a set that answers, with room reserved.
+/// From packed bytes in memory to a set that answers, by two threads: in the order of the table, and in any other.
 fn load(size: usize) {
-    let bytes = packed::encode(&entries(0, size));
-    let packed = packed::Packed::parse(&bytes, packed::BASE).expect("encoded by ourselves");
-    let mut set = RevokedSet::new();
-    let seconds = nanoseconds(1, || {
-        set = RevokedSet::with_capacity(size);
-        set.apply_observed(packed.iter(), "v", |_| ());
-    }) / 1e9;
-    Figure::new("set.load_s", "10M", seconds, "s").show();
-    let held = |entry: &Entry| set.read(|view| view.has_token(entry.id()));
-    assert!(entries(0, size).iter().step_by(1000).all(held));
+    let entries = entries(0, size);
+    let random = packed::encode(&entries);
+    let set = RevokedSet::with_capacity(size);
+    set.apply(&entries, "v");
+    drop(entries);
+    let mut ordered = Vec::with_capacity(random.len());
+    for part in 0..RevokedSet::PARTS {
+        let mut held = Vec::new();
+        set.visit_part(part, |entry, _| held.push(entry));
+        held.chunks(16 * 1024)
+            .for_each(|part| ordered.extend(packed::encode(part)));
+    }
+    let placement = set.placement();
+    drop(set);
+    for (case, bytes, threads) in [
+        ("10M, in memory, ordered, 2 threads", &ordered, 2),
+        ("10M, in memory, ordered, 1 thread", &ordered, 1),
+        ("10M, in memory, unordered, 2 threads", &random, 2),
+    ] {
+        let packed = packed::Packed::parse(bytes, packed::BASE).expect("encoded by ourselves");
+        let seconds = nanoseconds(1, || {
+            let loader = Loader::new(size, placement);
+            thread::scope(|scope| {
+                for thread in 0..threads {
+                    let (loader, part) = (&loader, size.div_ceil(threads));
+                    scope.spawn(move || loader.add(packed.iter().skip(thread * part).take(part)));
+                }
+            });
+            let set = loader.finish("v");
+            assert_eq!(set.read(rescind_revocation::View::len), size);
+        }) / 1e9;
+        Figure::new("set.load_in_memory_s", case, seconds, "s").show();
+    }
 }

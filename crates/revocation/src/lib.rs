@@ -15,5 +15,5 @@ pub use digest::{Digest, DigestError, Digests};
 pub use entry::{Entry, Kind, Revocation};
 pub use expiry::Expiry;
 pub use identifier::{Identifier, IdentifierError, TokenId};
-pub use set::{Applied, Change, Memory, RevokedSet, View};
+pub use set::{Applied, Change, Loader, Memory, Merged, Placement, RevokedSet, Swept, View};
 pub use time::{UnixMillis, UnixSeconds};

@@ -21,14 +21,16 @@
 //!
 //! The two fences are what makes it right: a reader that saw any word written after `floor = n` also sees that floor. It
 //! asks again only if a batch was published *and* the next one begun meanwhile, so each repetition stands for progress of
-//! the writer. The feature `loom` checks this under all orders that the memory model allows, see `tests/loom.rs`.
+//! the writer. The models in `tests/loom` check this under all orders that the memory model allows.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{Entry, UnixSeconds};
 
+mod load;
 mod meta;
 mod mix;
+mod part;
 mod shard;
 mod sizes;
 mod sync;
@@ -36,11 +38,11 @@ mod tags;
 mod view;
 mod writer;
 
+pub use load::{Loader, Placement};
 pub use view::View;
 
-use shard::SHARDS;
 use sync::{AtomicU64, Ordering, Published, fence};
-use writer::Writer;
+use writer::{PARTS, Writer};
 
 /// What is revoked, shared between one writer and its readers.
 #[derive(Debug)]
@@ -69,6 +71,31 @@ pub struct Change {
     pub after: Entry,
 }
 
+/// What came of one entry of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Merged {
+    /// It was not in the set.
+    New,
+    /// It was there with this, which said less.
+    Raised(Entry),
+    /// It says no more than what is held.
+    Kept {
+        /// That.
+        held: Entry,
+        /// Whether a batch had named it before, since [`RevokedSet::begin_naming`]. Apps and subjects always count as named.
+        named: bool,
+    },
+}
+
+/// What came of sweeping a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Swept {
+    /// Tokens that were in it.
+    pub looked_at: usize,
+    /// Those that were taken out.
+    pub swept: usize,
+}
+
 /// What a set takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Memory {
@@ -88,7 +115,10 @@ impl RevokedSet {
 
     /// An empty set without a version, with room for so many tokens.
     pub fn with_capacity(tokens: usize) -> Self {
-        let writer = Writer::new(tokens);
+        Self::of(Writer::new(tokens))
+    }
+
+    fn of(writer: Writer) -> Self {
         Self {
             published: Published::new(Arc::new(writer.view())),
             floor: AtomicU64::new(0),
@@ -113,13 +143,33 @@ impl RevokedSet {
         version: &str,
         mut observe: impl FnMut(Change),
     ) -> Applied {
+        self.apply_each(batch, version, |after, merged| match merged {
+            Merged::New => observe(Change {
+                before: None,
+                after,
+            }),
+            Merged::Raised(before) => observe(Change {
+                before: Some(before),
+                after,
+            }),
+            Merged::Kept { .. } => {}
+        })
+    }
+
+    /// As [`Self::apply`]; `observe` is told of each entry, with its expiry [capped](crate::Expiry::capped), before the
+    /// batch is published. If it panics, what it was told of is published with the next batch.
+    pub fn apply_each(
+        &self,
+        batch: impl IntoIterator<Item = Entry>,
+        version: &str,
+        mut observe: impl FnMut(Entry, Merged),
+    ) -> Applied {
         let mut writer = self.begin();
         let mut changed = 0;
         for entry in batch {
-            if let Some(change) = writer.merge(&entry) {
-                changed += 1;
-                observe(change);
-            }
+            let (entry, merged) = writer.merge(&entry);
+            changed += usize::from(!matches!(merged, Merged::Kept { .. }));
+            observe(entry, merged);
         }
         self.publish(&mut writer, Some(version.into()));
         Applied {
@@ -129,21 +179,29 @@ impl RevokedSet {
     }
 
     /// Takes out the tokens whose known expiry is before `horizon`, and says how many they were. The version stays.
-    ///
-    /// Each of the set's shards is published by itself, so that at no time two of them are held twice.
     pub fn sweep(&self, horizon: UnixSeconds) -> usize {
+        (0..PARTS)
+            .map(|part| self.sweep_part(part, horizon).swept)
+            .sum()
+    }
+
+    /// [Sweeps](Self::sweep) one part of the set, so that who has more to do can go on in between.
+    ///
+    /// Each part is published by itself, so that at no time two of them are held twice.
+    ///
+    /// # Panics
+    ///
+    /// Where `part` is not below [`Self::PARTS`].
+    pub fn sweep_part(&self, part: usize, horizon: UnixSeconds) -> Swept {
+        assert!(part < PARTS, "there is no such part");
         let mut writer = self.begin();
-        let mut swept = 0;
-        for index in 0..SHARDS {
-            let expired = writer.sweep(index, horizon);
-            if expired > 0 {
-                swept += expired;
-                self.publish(&mut writer, None);
-                self.begin_next(&mut writer);
-            }
+        let looked_at = writer.tokens_in(part);
+        let swept = writer.sweep(part, horizon);
+        if swept > 0 {
+            self.publish(&mut writer, None);
         }
-        // The batch that was begun last has nothing in it and is left to the next one.
-        swept
+        // Else the batch that was begun has nothing in it and is left to the next one.
+        Swept { looked_at, swept }
     }
 
     /// Answers any number of questions from one version.
@@ -165,12 +223,44 @@ impl RevokedSet {
         }
     }
 
+    /// How many parts the set can be visited in.
+    pub const PARTS: usize = PARTS;
+
     /// Visits every entry of one version, in no order, and returns that version. A batch that comes meanwhile waits;
     /// readers do not.
     pub fn for_each(&self, visit: impl FnMut(Entry)) -> Arc<str> {
         let writer = self.writer();
         writer.for_each(visit);
         Arc::clone(writer.version())
+    }
+
+    /// Visits the entries of one part, each with whether it was named since [`Self::begin_naming`] (`true` where nobody
+    /// asked). A batch that comes meanwhile waits.
+    ///
+    /// An entry never changes its part. So who visits one after the other meets everything that was there when he began and
+    /// was not swept since, and some of what came since.
+    ///
+    /// # Panics
+    ///
+    /// Where `part` is not below [`Self::PARTS`].
+    pub fn visit_part(&self, part: usize, visit: impl FnMut(Entry, bool)) {
+        assert!(part < PARTS, "there is no such part");
+        self.writer().visit(part, visit);
+    }
+
+    /// From now on it is remembered which tokens a batch has named, changed or not: a bit for each slot.
+    pub fn begin_naming(&self) {
+        self.writer().begin_naming();
+    }
+
+    /// Forgets it.
+    pub fn end_naming(&self) {
+        self.writer().end_naming();
+    }
+
+    /// Where its entries have their places, for a [`Loader`] that shall be quick.
+    pub fn placement(&self) -> Placement {
+        Placement(self.writer().mixer())
     }
 
     /// What the set takes now.

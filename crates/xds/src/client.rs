@@ -18,7 +18,9 @@ mod stream;
 pub use config::{ClientConfig, Security};
 pub use dial::{DialError, dial};
 pub use rescind_proto::rescind::v1::Checkpoint;
-pub use sink::{Answer, Content, LinkState, Packed, Rejection, ServerHead, Sink, Update, Walk};
+pub use sink::{
+    Answer, Content, LinkState, Outcome, Packed, Rejection, ServerHead, Sink, Update, Walk,
+};
 
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;

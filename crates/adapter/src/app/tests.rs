@@ -202,7 +202,7 @@ impl client::Sink for Held {
         String::new()
     }
 
-    fn apply(&mut self, update: client::Update) -> Result<client::Answer, client::Rejection> {
+    fn apply(&mut self, update: client::Update) -> Result<client::Outcome, client::Rejection> {
         let entries = match &update.content {
             client::Content::Packed(of) => packed::decode(&of.entries, UnixSeconds(of.base)),
             _ => Ok(Vec::new()),
@@ -212,10 +212,10 @@ impl client::Sink for Held {
             held.extend(entries);
             *checkpoint = update.checkpoint;
         });
-        Ok(client::Answer {
+        Ok(client::Outcome::Applied(client::Answer {
             proof: Some(Proof::Proven),
             walk: false,
-        })
+        }))
     }
 
     fn link(&mut self, _: client::LinkState) {}

@@ -25,7 +25,7 @@ use rescind_proto::envoy::service::auth::v3::{
     AttributeContext, CheckRequest,
     attribute_context::{HttpRequest, Request},
 };
-use rescind_revocation::{Entry, Expiry, RevokedSet, TokenId};
+use rescind_revocation::{Entry, Expiry, RevokedSet, TokenId, UnixSeconds};
 use rescind_runtime::Health;
 
 const ISSUER: &str = "https://localhost:9443/oauth2/token";
@@ -87,6 +87,21 @@ impl Signer {
             Freshness::new(readiness, age, StaleSettings::default()),
             Metrics::register(&mut Registry::default()),
         )
+    }
+}
+
+/// The `n`-th of as many tokens as one likes, with an end within two days.
+pub(crate) fn entry(n: usize) -> Entry {
+    let n = n as u64;
+    let mix = |mut z: u64| {
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    };
+    let half = |n: u64| u128::from(mix(n.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+    Entry::Token {
+        id: TokenId::from_u128(half(2 * n + 1) << 64 | half(2 * n + 2)),
+        expiry: Expiry::Known(UnixSeconds(1_800_000_000 + n * 7919 % 172_800)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the subscription holds: every update is written before it is applied, or everybody knows that it is not.
 
-use std::{path::Path, sync::Arc};
+use std::{io, path::Path, sync::Arc};
 
 use rescind_revocation::{Entry, RevokedSet};
 use rescind_runtime::health::Health;
@@ -62,9 +62,9 @@ impl Durable {
                 match &restored {
                     Some(restored) => {
                         log(restored);
-                        durable.tend(&restored.set);
+                        durable.begin(&restored.set);
                     }
-                    None => durable.tend(&RevokedSet::new()),
+                    None => durable.begin(&RevokedSet::new()),
                 }
                 Ok((durable, restored))
             }
@@ -121,7 +121,8 @@ impl Durable {
     }
 
     fn append(&mut self, entries: &[Entry], state: &State, marks: Option<&[u8]>) {
-        let Some(journal) = self.journal.as_mut().filter(|journal| journal.is_open()) else {
+        let takes = |journal: &&mut Journal| journal.is_open() || journal.is_writing();
+        let Some(journal) = self.journal.as_mut().filter(takes) else {
             return;
         };
         if self.stuck {
@@ -138,20 +139,44 @@ impl Durable {
         self.metrics.journal_bytes.set(journal.bytes());
     }
 
+    /// Whether an image is being written.
+    pub fn is_writing(&self) -> bool {
+        self.journal.as_ref().is_some_and(Journal::is_writing)
+    }
+
+    /// Before anything is applied: where there is no log to go on with, one is begun. Nothing lasts without.
+    fn begin(&mut self, set: &RevokedSet) {
+        if let Some(journal) = self.journal.as_mut().filter(|journal| !journal.is_open()) {
+            let begun = journal.begin(set, &self.state);
+            self.ended(begun);
+        }
+    }
+
     /// After an update was applied: changes the log for an image where it has grown, or begins it anew where it had failed.
-    pub fn tend(&mut self, set: &RevokedSet) {
+    /// The image is written beside; a later call puts it in place.
+    pub fn tend(&mut self, set: &Arc<RevokedSet>) {
         let Some(journal) = &mut self.journal else {
             return;
         };
-        let due = match journal.is_open() {
-            true => journal.wants_image() && !self.stuck,
-            false => true,
-        };
-        let now = self.clock.boot_millis();
-        if !due || now < self.retry_at {
-            return;
+        if let Some(ended) = journal.poll() {
+            return self.ended(ended);
         }
-        match journal.begin(set, &self.state) {
+        let wanted = !journal.is_open() || journal.wants_image();
+        let due = wanted && !journal.is_writing() && !self.stuck;
+        if due
+            && self.clock.boot_millis() >= self.retry_at
+            && let Err(error) = journal.begin_beside(set, &self.state)
+        {
+            self.ended(Err(error));
+        }
+    }
+
+    /// An image is there, or there will be none for a while.
+    fn ended(&mut self, ended: io::Result<()>) {
+        let Some(journal) = &self.journal else {
+            return;
+        };
+        match ended {
             Ok(()) => {
                 self.metrics.images_written.inc();
                 self.metrics.journal_bytes.set(journal.bytes());
@@ -159,7 +184,7 @@ impl Durable {
             }
             Err(error) => {
                 self.metrics.journal_failures.inc();
-                self.retry_at = now + RETRY_MILLIS;
+                self.retry_at = self.clock.boot_millis() + RETRY_MILLIS;
                 let path = journal.path().display();
                 let reason = format!("{path} takes no image: {error}");
                 // A log that is open goes on, and misses nothing.
@@ -172,8 +197,18 @@ impl Durable {
     }
 
     #[cfg(test)]
-    pub(super) fn journal_mut(&mut self) -> &mut Journal {
+    pub(crate) fn journal_mut(&mut self) -> &mut Journal {
         self.journal.as_mut().unwrap()
+    }
+
+    /// As [`Self::tend`], until no image is being written.
+    #[cfg(test)]
+    pub(crate) fn tend_to_end(&mut self, set: &Arc<RevokedSet>) {
+        self.tend(set);
+        while self.journal_mut().is_writing() {
+            std::thread::yield_now();
+            self.tend(set);
+        }
     }
 
     fn abandon(&mut self) -> Result<(), Undurable> {

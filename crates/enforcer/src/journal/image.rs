@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufReader, Write},
+    io::{self, Write},
     path::Path,
 };
 
@@ -10,7 +10,9 @@ use rescind_revocation::{Entry, RevokedSet, packed};
 
 use super::{
     State, directory,
-    record::{self, FileHeader, Kind, ReadError, Reader},
+    record::{self, FileHeader, Kind, ReadError},
+    scan::scan,
+    steps::{Step, Steps},
 };
 
 /// Entries in one record: 320 kB. Large enough to read fast, small enough to hold.
@@ -18,13 +20,16 @@ const ENTRIES: usize = 16 * 1024;
 
 /// Writes `state` and everything in `set` to a new file at `path`, reads it back, and returns its length.
 ///
-/// The set takes no batch meanwhile; its readers go on.
+/// The set is visited part by part, and takes batches in between. So the image holds everything that was in the set when
+/// this began, and some of what came since: with the log of what came since it is the whole of both. What has expired
+/// before the state's horizon is left out.
 pub(super) fn write(
     path: &Path,
     header: FileHeader,
     set: &RevokedSet,
     state: &State,
     marks: &[u8],
+    steps: &Steps,
 ) -> io::Result<u64> {
     let mut file = directory::replace(path)?;
     file.write_all(&header.encode(record::IMAGE))?;
@@ -34,12 +39,17 @@ pub(super) fn write(
         buffer: Vec::new(),
         held: Vec::with_capacity(ENTRIES),
         index: 0,
-        failed: None,
     };
-    writer.flush(Some(marks))?;
-    set.for_each(|entry| writer.add(entry));
+    writer.batch(Some(marks), &[])?;
+    for part in 0..RevokedSet::PARTS {
+        steps.at(Step::Part(part))?;
+        writer.part(set, part)?;
+    }
     writer.finish()?;
-    verify(path)
+    steps.at(Step::Written)?;
+    let length = verify(path)?;
+    steps.at(Step::Verified)?;
+    Ok(length)
 }
 
 struct Writer<'a> {
@@ -48,40 +58,41 @@ struct Writer<'a> {
     buffer: Vec<u8>,
     held: Vec<Entry>,
     index: u32,
-    failed: Option<io::Error>,
 }
 
 impl Writer<'_> {
-    fn add(&mut self, entry: Entry) {
-        if self.failed.is_some() || expired(&entry, self.state) {
-            return;
-        }
-        self.held.push(entry);
-        if self.held.len() == ENTRIES
-            && let Err(error) = self.flush(None)
-        {
-            self.failed = Some(error);
+    /// The set is held for as long as it takes to copy one part of it.
+    fn part(&mut self, set: &RevokedSet, part: usize) -> io::Result<()> {
+        let (held, state) = (&mut self.held, self.state);
+        set.visit_part(part, |entry, _| {
+            if !expired(&entry, state) {
+                held.push(entry);
+            }
+        });
+        match self.held.len() < ENTRIES {
+            true => Ok(()),
+            false => self.flush(),
         }
     }
 
-    fn flush(&mut self, marks: Option<&[u8]>) -> io::Result<()> {
-        super::log::body(
-            &mut self.buffer,
-            self.state,
-            marks,
-            &packed::encode(&self.held),
-        );
+    fn flush(&mut self) -> io::Result<()> {
+        let held = std::mem::take(&mut self.held);
+        for entries in held.chunks(ENTRIES) {
+            self.batch(None, entries)?;
+        }
+        self.held = held;
         self.held.clear();
+        Ok(())
+    }
+
+    fn batch(&mut self, marks: Option<&[u8]>, entries: &[Entry]) -> io::Result<()> {
+        let entries = packed::encode(entries);
+        super::log::body(&mut self.buffer, self.state, marks, &entries);
         self.write(Kind::Batch)
     }
 
     fn finish(mut self) -> io::Result<()> {
-        if let Some(error) = self.failed {
-            return Err(error);
-        }
-        if !self.held.is_empty() {
-            self.flush(None)?;
-        }
+        self.flush()?;
         self.buffer.clear();
         self.buffer.resize(record::RECORD_HEADER, 0);
         self.buffer.extend(self.index.to_be_bytes());
@@ -96,7 +107,6 @@ impl Writer<'_> {
     }
 }
 
-/// What the adapter has dropped is not needed after a restart.
 fn expired(entry: &Entry, state: &State) -> bool {
     use rescind_revocation::Expiry::Known;
     matches!(entry, Entry::Token { expiry: Known(at), .. } if *at < state.horizon)
@@ -104,34 +114,15 @@ fn expired(entry: &Entry, state: &State) -> bool {
 
 /// Reads an image through to its end.
 fn verify(path: &Path) -> io::Result<u64> {
-    let file = File::open(path)?;
-    let length = file.metadata()?.len();
-    let file = BufReader::with_capacity(1 << 16, file);
-    let read = Reader::open(file, length, record::IMAGE)
-        .and_then(|(mut reader, _)| read_all(&mut reader, |_| Ok(())));
-    match read {
-        Ok(()) => Ok(length),
-        Err(ReadError::Io(error)) => Err(error),
-        Err(error) => Err(io::Error::other(format!("the image as written: {error}"))),
-    }
-}
-
-/// Visits the batches of an image, which must end with its end.
-pub(super) fn read_all<R: io::Read>(
-    reader: &mut Reader<R>,
-    mut visit: impl FnMut(&[u8]) -> Result<(), ReadError>,
-) -> Result<(), ReadError> {
-    loop {
-        let before = reader.records();
-        match reader.next()? {
-            Some((Kind::Batch, body)) => visit(body)?,
-            Some((Kind::End, body)) if body == before.to_be_bytes() => break,
-            Some((Kind::End, _)) => return Err(ReadError::Damaged(before)),
-            None => return Err(ReadError::Unfinished),
+    let read = scan(path, record::IMAGE).and_then(|image| {
+        image.read_alone()?;
+        match image.is_whole() {
+            true => Ok(image.good_bytes),
+            false => Err(ReadError::Unfinished),
         }
-    }
-    match reader.next()? {
-        None => Ok(()),
-        Some(_) => Err(ReadError::Damaged(reader.records())),
-    }
+    });
+    read.map_err(|error| match error {
+        ReadError::Io(error) => error,
+        error => io::Error::other(format!("the image as written: {error}")),
+    })
 }

@@ -1,17 +1,14 @@
 //! Reading what an earlier process left.
 
-use std::{
-    fs::File,
-    io::{self, BufReader},
-};
+use std::{io, path::Path};
 
-use rescind_revocation::{Entry, RevokedSet, UnixSeconds, packed};
+use rescind_revocation::{Loader, RevokedSet, UnixSeconds, packed};
 
 use super::{
     State,
     directory::Directory,
-    image,
-    record::{self, Kind, ReadError, Reader},
+    record::{self, Kind, ReadError},
+    scan::{Records, Scanned, scan},
 };
 
 /// What an earlier process held.
@@ -40,95 +37,111 @@ pub(super) struct Found {
 }
 
 /// Reads the log of `directory` and its image. `None` where there is no log.
+///
+/// The set is a union, so it does not matter which thread reads what first; of the state the last record counts.
 pub(super) fn load(directory: &Directory, boot: u128) -> Result<Option<Found>, ReadError> {
-    let (file, length) = match open(&directory.log()) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        opened => opened?,
+    let log = match scan(&directory.log(), record::LOG) {
+        Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        scanned => scanned?,
     };
-    let (mut log, header) = Reader::open(file, length, record::LOG)?;
-    let mut replay = Replay::default();
-    let image_bytes = match header.image {
-        0 => 0,
-        id => {
-            let (file, length) = open(&directory.image(id))?;
-            replay.room_for(length);
-            let (mut image, named) = Reader::open(file, length, record::IMAGE)?;
-            if named.image != id {
-                return Err(ReadError::Header);
-            }
-            image::read_all(&mut image, |body| replay.batch(body))?;
-            length
+    if !log.is_open() {
+        return Err(ReadError::Damaged(log.records));
+    }
+    let image = match log.header.image {
+        0 => None,
+        id => Some(image(&directory.image(id), id)?),
+    };
+    let loader = Loader::new(
+        image.as_ref().map_or(0, tokens),
+        image.as_ref().unwrap_or(&log).header.placement,
+    );
+    let mut told = Told::default();
+    for scanned in image.iter().chain([&log]) {
+        for newer in scanned.read(|records| fill(&loader, records))? {
+            told.then(newer);
         }
-    };
-    let torn = loop {
-        match log.next() {
-            Ok(Some((Kind::Batch, body))) => replay.batch(body)?,
-            Ok(Some((Kind::End, _))) => return Err(ReadError::Damaged(log.records())),
-            Ok(None) => break false,
-            Err(ReadError::Torn(_)) => break true,
-            Err(error) => return Err(error),
-        }
-    };
-    let good = log.good_bytes();
+    }
+    let mut state = told.state.unwrap_or_default();
+    let same_boot = log.header.boot == boot;
+    let set = loader.finish(state.newest_cursor());
+    state.complete &= same_boot;
     Ok(Some(Found {
-        restored: replay.finish(header.boot == boot, if torn { length - good } else { 0 }),
-        log_bytes: good,
-        records: log.records(),
-        image: header.image,
-        image_bytes,
+        restored: Restored {
+            set,
+            state,
+            marks: told.marks.unwrap_or_default(),
+            same_boot,
+            torn_bytes: log.torn_bytes,
+        },
+        log_bytes: log.good_bytes,
+        records: log.records,
+        image: log.header.image,
+        image_bytes: image.map_or(0, |image| image.good_bytes),
     }))
 }
 
-fn open(path: &std::path::Path) -> io::Result<(BufReader<File>, u64)> {
-    let file = File::open(path)?;
-    let length = file.metadata()?.len();
-    Ok((BufReader::with_capacity(1 << 16, file), length))
+fn image(path: &Path, id: u128) -> Result<Scanned, ReadError> {
+    let image = scan(path, record::IMAGE)?;
+    if image.header.image != id {
+        return Err(ReadError::Header);
+    }
+    match image.is_whole() {
+        true => Ok(image),
+        false => Err(ReadError::Unfinished),
+    }
 }
 
-#[derive(Default)]
-struct Replay {
-    set: RevokedSet,
-    state: State,
-    marks: Vec<u8>,
+/// About how many tokens an image holds.
+fn tokens(image: &Scanned) -> usize {
+    (image.good_bytes / 20) as usize
 }
 
-impl Replay {
-    /// An image of that length is about to come.
-    fn room_for(&mut self, bytes: u64) {
-        self.set = RevokedSet::with_capacity((bytes / 20) as usize);
-    }
+/// What records say beside their entries; the last one counts.
+#[derive(Debug, Default)]
+struct Told {
+    state: Option<State>,
+    marks: Option<Vec<u8>>,
+}
 
-    fn batch(&mut self, mut body: &[u8]) -> Result<(), ReadError> {
-        // The checksum was right, so this is what was written; a newer version may have written more than is known here.
-        self.read(&mut body).ok_or(ReadError::Header)
+impl Told {
+    fn then(&mut self, newer: Self) {
+        self.state = newer.state.or(self.state.take());
+        self.marks = newer.marks.or(self.marks.take());
     }
+}
 
-    fn read(&mut self, body: &mut &[u8]) -> Option<()> {
-        self.state = State::decode(body)?;
-        let (length, rest) = body.split_first_chunk()?;
-        let (marks, entries) = match u32::from_be_bytes(*length) {
-            super::log::NO_MARKS => (None, rest),
-            length => {
-                let (marks, rest) = rest.split_at_checked(length as usize)?;
-                (Some(marks), rest)
+/// Puts the entries of a block into the set.
+fn fill(loader: &Loader, records: &mut Records<'_>) -> Result<Told, ReadError> {
+    let mut told = Told::default();
+    loop {
+        let before = records.index();
+        match records.next()? {
+            Some((Kind::Batch, body)) => {
+                // The checksum was right, so this is what was written; a newer version may have written more than is known.
+                let newer = batch(loader, body).ok_or(ReadError::Header)?;
+                told.then(newer);
             }
-        };
-        if let Some(marks) = marks {
-            self.marks = marks.to_vec();
+            Some((Kind::End, body)) if body == before.to_be_bytes() => {}
+            Some((Kind::End, _)) => return Err(ReadError::Damaged(before)),
+            None => return Ok(told),
         }
-        let entries: Vec<Entry> = packed::decode(entries, UnixSeconds(0)).ok()?;
-        self.set.apply(&entries, self.state.newest_cursor());
-        Some(())
     }
+}
 
-    fn finish(mut self, same_boot: bool, torn_bytes: u64) -> Restored {
-        self.state.complete &= same_boot;
-        Restored {
-            set: self.set,
-            state: self.state,
-            marks: self.marks,
-            same_boot,
-            torn_bytes,
+fn batch(loader: &Loader, mut body: &[u8]) -> Option<Told> {
+    let state = State::decode(&mut body)?;
+    let (length, rest) = body.split_first_chunk()?;
+    let (marks, entries) = match u32::from_be_bytes(*length) {
+        super::log::NO_MARKS => (None, rest),
+        length => {
+            let (marks, rest) = rest.split_at_checked(length as usize)?;
+            (Some(marks.to_vec()), rest)
         }
-    }
+    };
+    let entries = packed::Packed::parse(entries, UnixSeconds(0)).ok()?;
+    loader.add(entries.iter());
+    Some(Told {
+        state: Some(state),
+        marks,
+    })
 }

@@ -4,18 +4,23 @@ use std::{
     fs::{self, File},
     io::{self, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use rescind_revocation::{Entry, RevokedSet, packed};
 use thiserror::Error;
 use tracing::{info, warn};
 
+#[cfg(test)]
+use super::steps::Observer;
 use super::{
     Restored, State,
+    beside::{Beside, Content, Removal},
     directory::{self, Directory},
     image,
     load::{self, Found},
     record::{self, FileHeader, Kind, RECORD_HEADER},
+    steps::Steps,
 };
 
 /// In the place of the length of marks: they are what they were.
@@ -27,6 +32,11 @@ const LEAST_LOG: u64 = 4 * 1024 * 1024;
 /// A folder with a log and an image in it, for one process.
 #[derive(Debug)]
 pub struct Journal {
+    /// The log that will take the place of the present one. Goes before the folder's lock does.
+    next: Option<Next>,
+    /// Why the last one was given up, until somebody asks.
+    failed: Option<io::Error>,
+    removal: Option<Removal>,
     directory: Directory,
     boot: u128,
     log: Option<Log>,
@@ -34,7 +44,9 @@ pub struct Journal {
     /// The newest marks, for the next image.
     marks: Vec<u8>,
     #[cfg(test)]
-    pub(super) least_log: u64,
+    pub(crate) least_log: u64,
+    #[cfg(test)]
+    pub(crate) observer: Option<Observer>,
 }
 
 #[derive(Debug)]
@@ -42,7 +54,15 @@ struct Log {
     file: File,
     bytes: u64,
     records: u32,
+    image: u128,
     image_bytes: u64,
+}
+
+/// An image that is being written, and the log of everything since it was begun.
+#[derive(Debug)]
+struct Next {
+    log: Log,
+    image: Beside,
 }
 
 /// Why a folder cannot be used.
@@ -69,6 +89,9 @@ impl Journal {
     pub fn open(path: &Path, boot: u128) -> Result<(Self, Option<Restored>), JournalError> {
         let directory = Directory::take(path)?;
         let mut journal = Self {
+            next: None,
+            failed: None,
+            removal: None,
             directory,
             boot,
             log: None,
@@ -76,6 +99,8 @@ impl Journal {
             marks: Vec::new(),
             #[cfg(test)]
             least_log: LEAST_LOG,
+            #[cfg(test)]
+            observer: None,
         };
         let found = match load::load(&journal.directory, boot) {
             Ok(found) => found,
@@ -114,6 +139,7 @@ impl Journal {
                 file,
                 bytes: found.log_bytes,
                 records: found.records,
+                image: found.image,
                 image_bytes: found.image_bytes,
             }),
             Err(error) => {
@@ -128,9 +154,14 @@ impl Journal {
         self.directory.path()
     }
 
-    /// Whether there is a log to append to.
+    /// Whether there is a log: what is appended will be there after the process.
     pub fn is_open(&self) -> bool {
         self.log.is_some()
+    }
+
+    /// Whether an image is being written.
+    pub fn is_writing(&self) -> bool {
+        self.next.is_some()
     }
 
     /// The length of the log; 0 where none is open.
@@ -147,14 +178,20 @@ impl Journal {
         state: &State,
         marks: Option<&[u8]>,
     ) -> io::Result<()> {
-        let Some(log) = &mut self.log else {
+        if self.log.is_none() && self.next.is_none() {
             return Err(io::Error::other("there is no log"));
-        };
+        }
         body(&mut self.buffer, state, marks, &packed::encode(entries));
-        record::seal(&mut self.buffer, Kind::Batch, log.records)?;
-        log.file.write_all(&self.buffer)?;
-        log.bytes += self.buffer.len() as u64;
-        log.records += 1;
+        record::seal(&mut self.buffer, Kind::Batch, 0)?;
+        if let Some(log) = &mut self.log {
+            log.append(&mut self.buffer)?;
+        }
+        if let Some(next) = &mut self.next
+            && let Err(error) = next.log.append(&mut self.buffer)
+        {
+            self.give_up();
+            self.failed = Some(error);
+        }
         if let Some(marks) = marks {
             self.marks = marks.to_vec();
         }
@@ -174,53 +211,148 @@ impl Journal {
             .is_some_and(|log| log.bytes > least.max(log.image_bytes))
     }
 
-    /// Writes an image of `set` and begins an empty log upon it. Until the last step the old log holds.
+    /// Writes an image of `set` and begins an empty log upon it, while the caller waits. Until the last step the old log
+    /// holds.
     pub fn begin(&mut self, set: &RevokedSet, state: &State) -> io::Result<()> {
-        let image = FileHeader {
-            // Not 0, which says that there is no image.
-            image: rand::random::<u128>().max(1),
-            boot: self.boot,
+        self.give_up();
+        let header = self.new_header(set);
+        let path = self.directory.image(header.image);
+        let steps = self.steps();
+        let written = image::write(&path, header, set, state, &self.marks, &steps)
+            .and_then(|bytes| Ok((bytes, self.new_log(header)?)))
+            .and_then(|(bytes, log)| self.switch(log, bytes));
+        match &written {
+            // What is left over goes at the next start at the latest. Who waits for all the rest may as well wait for this.
+            Ok(()) => {
+                self.removal = None;
+                let _ = self.directory.tidy(Some(header.image));
+            }
+            Err(_) => self.clear_away(header.image),
+        }
+        written
+    }
+
+    /// Begins an image of `set` on a thread of its own, and with it a new log. Until the image is there, what is appended goes
+    /// to both logs, and the old one holds. [`Self::poll`] puts the new one in its place.
+    pub fn begin_beside(&mut self, set: &Arc<RevokedSet>, state: &State) -> io::Result<()> {
+        self.give_up();
+        let header = self.new_header(set);
+        let content = Content {
+            header,
+            set: Arc::clone(set),
+            state: state.clone(),
+            marks: self.marks.clone(),
         };
-        let path = self.directory.image(image.image);
-        let written = image::write(&path, image, set, state, &self.marks)
-            .and_then(|image_bytes| Ok((image_bytes, self.new_log(image)?)));
-        match written {
-            Ok((image_bytes, (file, bytes))) => {
-                self.log = Some(Log {
-                    file,
-                    bytes,
-                    records: 0,
-                    image_bytes,
-                });
-                info!(bytes = image_bytes, "Image of the revoked set written");
-                self.directory.tidy(Some(image.image))
+        let begun = self.new_log(header).and_then(|log| {
+            let path = self.directory.image(header.image);
+            let image = Beside::write(path, content, self.steps())?;
+            Ok(Next { log, image })
+        });
+        match begun {
+            Ok(next) => {
+                self.next = Some(next);
+                Ok(())
             }
             Err(error) => {
-                // What is left of the attempt may fill the disk.
-                let _ = directory::remove(&path);
+                self.clear_away(header.image);
                 Err(error)
             }
         }
     }
 
-    /// From now on the disk is full.
-    #[cfg(test)]
-    pub(super) fn fill_disk(&mut self) {
-        let full = File::options().write(true).open("/dev/full").unwrap();
-        self.log.as_mut().unwrap().file = full;
+    /// Ends what [`Self::begin_beside`] began, once the image is there. `None` where there is nothing to end yet.
+    pub fn poll(&mut self) -> Option<io::Result<()>> {
+        if let Some(error) = self.failed.take() {
+            return Some(Err(error));
+        }
+        let Next { log, image } = self.next.take_if(|next| next.image.is_finished())?;
+        let id = log.image;
+        let ended = image.finish().and_then(|bytes| self.switch(log, bytes));
+        if ended.is_err() {
+            self.clear_away(id);
+        }
+        Some(ended)
     }
 
-    fn new_log(&self, header: FileHeader) -> io::Result<(File, u64)> {
-        let path = self.directory.new_log();
-        let mut file = directory::replace(&path)?;
-        let header = header.encode(record::LOG);
-        file.write_all(&header)?;
-        fs::rename(&path, self.directory.log())?;
-        Ok((file, header.len() as u64))
+    fn new_header(&self, set: &RevokedSet) -> FileHeader {
+        FileHeader {
+            // Not 0, which says that there is no image.
+            image: rand::random::<u128>().max(1),
+            boot: self.boot,
+            placement: set.placement(),
+        }
+    }
+
+    fn steps(&self) -> Steps {
+        #[cfg(test)]
+        return Steps::observed(self.observer.clone());
+        #[cfg(not(test))]
+        Steps::default()
+    }
+
+    /// A log that continues an image, beside the present one.
+    fn new_log(&self, header: FileHeader) -> io::Result<Log> {
+        let mut file = directory::replace(&self.directory.new_log())?;
+        let bytes = header.encode(record::LOG);
+        file.write_all(&bytes)?;
+        Ok(Log {
+            file,
+            bytes: bytes.len() as u64,
+            records: 0,
+            image: header.image,
+            image_bytes: 0,
+        })
+    }
+
+    /// Puts the new log, whose image is there, in the place of the old one.
+    fn switch(&mut self, log: Log, image_bytes: u64) -> io::Result<()> {
+        fs::rename(self.directory.new_log(), self.directory.log())?;
+        let new = Log { image_bytes, ..log };
+        let old = self.log.replace(new).map(|old| old.image);
+        info!(bytes = image_bytes, "Image of the revoked set written");
+        self.removal = old
+            .filter(|image| *image != 0)
+            .map(|image| Removal::of(self.directory.image(image)));
+        Ok(())
+    }
+
+    /// No image and no log will take the place of the present ones.
+    fn give_up(&mut self) {
+        if let Some(next) = self.next.take() {
+            let image = next.log.image;
+            drop(next);
+            self.clear_away(image);
+        }
+    }
+
+    /// Removes what is left of an attempt: it may fill the disk.
+    fn clear_away(&self, image: u128) {
+        let _ = directory::remove(&self.directory.new_log());
+        let _ = directory::remove(&self.directory.image(image));
+    }
+
+    /// How many records the log has.
+    #[cfg(test)]
+    pub(super) fn records(&self) -> u32 {
+        self.log.as_ref().map_or(0, |log| log.records)
+    }
+
+    /// From now on the disk is full.
+    #[cfg(test)]
+    pub(crate) fn fill_disk(&mut self) {
+        self.log.as_mut().unwrap().file = full();
+    }
+
+    /// It is full for the next log alone.
+    #[cfg(test)]
+    pub(super) fn fill_disk_of_next(&mut self) {
+        self.next.as_mut().unwrap().log.file = full();
     }
 
     /// Makes sure that nobody reads the log again: it lacks what could not be written.
     pub fn abandon(&mut self) -> io::Result<()> {
+        self.give_up();
+        self.failed = None;
         let path = self.directory.log();
         // Where a folder is read-only, a file in it may still be cut to nothing.
         let emptied = self.log.as_ref().map(|log| log.file.set_len(0));
@@ -232,6 +364,22 @@ impl Journal {
         let _ = self.directory.tidy(None);
         Ok(())
     }
+}
+
+impl Log {
+    /// Writes a sealed record behind the others.
+    fn append(&mut self, record: &mut [u8]) -> io::Result<()> {
+        record::renumber(record, self.records);
+        self.file.write_all(record)?;
+        self.bytes += record.len() as u64;
+        self.records += 1;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+fn full() -> File {
+    File::options().write(true).open("/dev/full").unwrap()
 }
 
 /// Puts the body of a batch into `buffer`, behind room for the record's header.

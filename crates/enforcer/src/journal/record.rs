@@ -1,31 +1,36 @@
 //! How bytes stand in a file: a header that names the file, then records that cannot be taken for others.
 //!
 //! ```text
-//! file   = magic:8  version:u32  image:16  boot:16  crc:u32          48 bytes
+//! file   = magic:8  version:u32  image:16  boot:16  placement:40  crc:u32          88 bytes
 //! record = length:u32  kind:u8  0:3  index:u32  crc of body:u32  crc of these 16:u32  body
 //! ```
 //!
 //! The header of a record has a checksum of its own: only what is certainly cut short counts as torn. A flipped bit in a
 //! length would otherwise cut away what was ACKed.
 
-use std::io::{self, Read};
+use std::io;
+
+use rescind_revocation::Placement;
 
 /// The first bytes of a log.
 pub(super) const LOG: &[u8; 8] = b"rescnlog";
 /// The first bytes of an image.
 pub(super) const IMAGE: &[u8; 8] = b"rescnimg";
 
-const VERSION: u32 = 1;
-const FILE_HEADER: usize = 48;
+const VERSION: u32 = 2;
+pub(super) const FILE_HEADER: usize = 88;
+const CRC: usize = FILE_HEADER - 4;
 pub(super) const RECORD_HEADER: usize = 20;
 
 /// What a file says of itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct FileHeader {
     /// Which image this is, or which one the log continues; 0 for none.
     pub(super) image: u128,
     /// The boot in which it was begun.
     pub(super) boot: u128,
+    /// Of the set that was written: it is read fastest into the same places.
+    pub(super) placement: Placement,
 }
 
 /// What a record is.
@@ -46,8 +51,6 @@ pub(super) enum ReadError {
     Header,
     #[error("record {0} is damaged")]
     Damaged(u32),
-    #[error("record {0} is cut short")]
-    Torn(u32),
     #[error("it ends before its end")]
     Unfinished,
 }
@@ -59,23 +62,24 @@ impl FileHeader {
         bytes[8..12].copy_from_slice(&VERSION.to_be_bytes());
         bytes[12..28].copy_from_slice(&self.image.to_be_bytes());
         bytes[28..44].copy_from_slice(&self.boot.to_be_bytes());
-        let crc = crc32fast::hash(&bytes[..44]);
-        bytes[44..].copy_from_slice(&crc.to_be_bytes());
+        bytes[44..CRC].copy_from_slice(&self.placement.to_bytes());
+        let crc = crc32fast::hash(&bytes[..CRC]);
+        bytes[CRC..].copy_from_slice(&crc.to_be_bytes());
         bytes
     }
 
-    fn decode(bytes: &[u8; FILE_HEADER], magic: &[u8; 8]) -> Option<Self> {
-        let (known, crc) = bytes.split_at(44);
-        let (head, rest) = known.split_at(12);
-        let (image, boot) = rest.split_at(16);
-        let sound = head[..8] == *magic
-            && head[8..] == VERSION.to_be_bytes()
+    /// `None` where it is not the header of a file of that kind and of this version.
+    pub(super) fn decode(bytes: &[u8; FILE_HEADER], magic: &[u8; 8]) -> Option<Self> {
+        let (known, crc) = bytes.split_at(CRC);
+        let sound = known[..8] == *magic
+            && known[8..12] == VERSION.to_be_bytes()
             && crc == crc32fast::hash(known).to_be_bytes();
-        let number = |bytes: &[u8]| Some(u128::from_be_bytes(bytes.try_into().ok()?));
+        let number = |at: usize| Some(u128::from_be_bytes(*known[at..].first_chunk()?));
         match sound {
             true => Some(Self {
-                image: number(image)?,
-                boot: number(boot)?,
+                image: number(12)?,
+                boot: number(28)?,
+                placement: Placement::from_bytes(*known[44..].first_chunk()?),
             }),
             false => None,
         }
@@ -95,86 +99,43 @@ pub(super) fn seal(buffer: &mut [u8], kind: Kind, index: u32) -> io::Result<()> 
     Ok(())
 }
 
-/// Reads a file record by record.
-#[derive(Debug)]
-pub(super) struct Reader<R> {
-    file: R,
-    left: u64,
-    at: u64,
-    index: u32,
-    body: Vec<u8>,
+/// Puts another index into the header of a sealed record, for another file.
+pub(super) fn renumber(record: &mut [u8], index: u32) {
+    record[8..12].copy_from_slice(&index.to_be_bytes());
+    let crc = crc32fast::hash(&record[..16]);
+    record[16..RECORD_HEADER].copy_from_slice(&crc.to_be_bytes());
 }
 
-impl<R: Read> Reader<R> {
-    /// Reads the header of `file`, which is `length` bytes long.
-    pub(super) fn open(
-        mut file: R,
-        length: u64,
-        magic: &[u8; 8],
-    ) -> Result<(Self, FileHeader), ReadError> {
-        let mut bytes = [0; FILE_HEADER];
-        if length < FILE_HEADER as u64 {
-            return Err(ReadError::Header);
-        }
-        file.read_exact(&mut bytes)?;
-        let header = FileHeader::decode(&bytes, magic).ok_or(ReadError::Header)?;
-        let reader = Self {
-            file,
-            left: length - FILE_HEADER as u64,
-            at: FILE_HEADER as u64,
-            index: 0,
-            body: Vec::new(),
-        };
-        Ok((reader, header))
-    }
+/// The header of a record.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Header {
+    pub(super) length: u32,
+    pub(super) kind: Kind,
+    crc: u32,
+}
 
-    /// The next record; `None` at the end of the file. After [`ReadError::Torn`] what was read before it is good.
-    pub(super) fn next(&mut self) -> Result<Option<(Kind, &[u8])>, ReadError> {
-        if self.left == 0 {
-            return Ok(None);
-        }
-        let mut header = [0; RECORD_HEADER];
-        let length = match self.left.checked_sub(RECORD_HEADER as u64) {
-            Some(left) => {
-                self.file.read_exact(&mut header)?;
-                let length = self.length(&header).ok_or(ReadError::Damaged(self.index))?;
-                (u64::from(length) <= left).then_some(length)
-            }
-            None => None,
+impl Header {
+    /// `None` where it is none, or stands in another place than its own.
+    pub(super) fn decode(bytes: &[u8; RECORD_HEADER], index: u32) -> Option<Self> {
+        let number = |at: usize| {
+            let bytes = bytes[at..at + 4].first_chunk()?;
+            Some(u32::from_be_bytes(*bytes))
         };
-        let length = length.ok_or(ReadError::Torn(self.index))?;
-        self.body.resize(length as usize, 0);
-        self.file.read_exact(&mut self.body)?;
-        let kind = match header[4] {
+        let sound = number(16)? == crc32fast::hash(&bytes[..16]) && number(8)? == index;
+        let kind = match bytes[4] {
             1 => Kind::Batch,
             2 => Kind::End,
-            _ => return Err(ReadError::Damaged(self.index)),
+            _ => return None,
         };
-        if crc32fast::hash(&self.body).to_be_bytes() != header[12..16] {
-            return Err(ReadError::Damaged(self.index));
-        }
-        let read = RECORD_HEADER as u64 + u64::from(length);
-        self.left -= read;
-        self.at += read;
-        self.index += 1;
-        Ok(Some((kind, &self.body)))
+        sound.then_some(Self {
+            length: number(0)?,
+            kind,
+            crc: number(12)?,
+        })
     }
 
-    /// The length of the body, if the header is one and stands in its place.
-    fn length(&self, header: &[u8; RECORD_HEADER]) -> Option<u32> {
-        let sound = header[16..] == crc32fast::hash(&header[..16]).to_be_bytes()
-            && header[8..12] == self.index.to_be_bytes();
-        let length = header.first_chunk::<4>()?;
-        sound.then_some(u32::from_be_bytes(*length))
-    }
-
-    /// How many records were read.
-    pub(super) fn records(&self) -> u32 {
-        self.index
-    }
-
-    /// Where the last good record ends.
-    pub(super) fn good_bytes(&self) -> u64 {
-        self.at
+    /// Whether `body` is what was written behind it.
+    pub(super) fn fits(self, body: &[u8]) -> bool {
+        crc32fast::hash(body) == self.crc
     }
 }

@@ -13,6 +13,7 @@ use rescind_runtime::health::Health;
 use super::*;
 use crate::{clock::ManualClock, metrics::Metrics};
 
+mod beside;
 mod damage;
 mod failures;
 
@@ -55,7 +56,7 @@ fn state(cursor: &str) -> State {
 /// A process: a journal and the set beside it.
 struct Process {
     journal: Journal,
-    set: RevokedSet,
+    set: Arc<RevokedSet>,
     state: State,
 }
 
@@ -80,16 +81,21 @@ impl Process {
         }
         let process = Self {
             journal,
-            set,
+            set: Arc::new(set),
             state,
         };
         (process, found)
     }
 
-    fn take(&mut self, entries: &[Entry], cursor: &str) {
+    /// Without a look at the length of the log.
+    fn commit(&mut self, entries: &[Entry], cursor: &str) {
         self.state = state(cursor);
         self.journal.append(entries, &self.state, None).unwrap();
         self.set.apply(entries, cursor);
+    }
+
+    fn take(&mut self, entries: &[Entry], cursor: &str) {
+        self.commit(entries, cursor);
         if self.journal.wants_image() {
             self.journal.begin(&self.set, &self.state).unwrap();
         }

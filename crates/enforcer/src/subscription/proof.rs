@@ -7,19 +7,20 @@
 //!
 //! Nothing here gates anything: a difference is shown, and mended by a walk.
 
-use std::{
-    collections::{HashMap, HashSet, hash_map::RandomState},
-    hash::BuildHasher as _,
-};
+use std::collections::HashSet;
 
 use rescind_revocation::{
-    Change, Digest, Digests, Entry, Expiry, Kind, RevokedSet, TokenId, UnixMillis, UnixSeconds,
+    Digest, Digests, Entry, Expiry, Kind, Merged, RevokedSet, TokenId, UnixSeconds,
 };
 use rescind_xds::client::Checkpoint;
 
-pub(super) use marks::Marks;
-
+mod look;
 mod marks;
+mod walk;
+
+use look::Look;
+pub(super) use marks::Marks;
+use walk::Walk;
 
 /// How long a difference stands before everything is asked for again: what is under way may still mend it.
 const STANDS: u64 = 60_000;
@@ -43,8 +44,8 @@ pub(super) enum Verdict {
         /// Everything shall be sent again.
         walk: bool,
     },
-    /// There is nothing to compare now: a walk is under way.
-    Walking,
+    /// There is nothing to compare now: a walk is under way, or a look at the whole set.
+    NotYet,
 }
 
 /// The digests of what is held, as the present ledger named it.
@@ -54,6 +55,8 @@ pub(super) struct Comparison {
     digests: Option<Digests>,
     marks: Marks,
     walk: Option<Walk>,
+    /// What makes the digests, in steps.
+    look: Option<Look>,
     diverged: Option<Diverged>,
 }
 
@@ -63,14 +66,6 @@ struct Diverged {
     /// When a walk may be asked for, and how long after it the next.
     retry_at: u64,
     wait: u64,
-}
-
-/// What a walk has named so far. A token takes 16 bytes and its slot.
-#[derive(Debug, Default)]
-struct Walk {
-    hasher: RandomState,
-    tokens: HashMap<u64, u32>,
-    rules: HashMap<Key, UnixMillis>,
 }
 
 /// One update, while it is applied.
@@ -94,7 +89,7 @@ impl Comparison {
     }
 
     /// The ledger that the next updates are from. Marks of another one say nothing about it.
-    pub(super) fn enter(&mut self, ledger: &str) -> bool {
+    pub(super) fn enter(&mut self, ledger: &str, set: &RevokedSet) -> bool {
         if self.marks.ledger() == ledger {
             return false;
         }
@@ -104,29 +99,33 @@ impl Comparison {
                 digests.replace(mark.named.as_ref(), &mark.held);
             }
         }
-        self.walk = None;
+        (self.walk, self.look) = (None, None);
+        set.end_naming();
         self.diverged = None;
         true
     }
 
     /// The stream is gone, and a walk over it with it.
-    pub(super) fn lost(&mut self) {
-        self.walk = None;
+    pub(super) fn lost(&mut self, set: &RevokedSet) {
+        if self.walk.take().is_some() {
+            set.end_naming();
+        }
     }
 
-    /// A walk over everything begins; `entries` are expected.
-    pub(super) fn walk_begins(&mut self, entries: usize) {
-        let mut walk = Walk::default();
-        walk.tokens.reserve(entries);
-        self.walk = Some(walk);
+    /// A walk over everything begins.
+    pub(super) fn walk_begins(&mut self, set: &RevokedSet) {
+        // A look at what another walk has named would see what this one names; what it found is found again.
+        let look = self.look.take_if(|look| look.follows_a_walk());
+        if let Some((_, Some(before))) = look.map(Look::finish) {
+            self.marks = before;
+        }
+        self.walk = Some(Walk::default());
+        set.begin_naming();
     }
 
     /// An update of the present ledger is about to be applied.
     pub(super) fn named(&mut self, entries: &[Entry]) -> Batch {
         let mut batch = Batch::default();
-        if let Some(walk) = &mut self.walk {
-            entries.iter().for_each(|entry| walk.named(entry));
-        }
         if self.marks.is_empty() {
             return batch;
         }
@@ -134,7 +133,7 @@ impl Comparison {
             let key = key(entry);
             if let Some((before, after)) = self.marks.named(key, entry) {
                 batch.marked.insert(key);
-                if let Some(digests) = &mut self.digests {
+                if let Some(digests) = self.digests_with(entry) {
                     digests.replace(before.as_ref(), &after);
                 }
             }
@@ -142,47 +141,84 @@ impl Comparison {
         batch
     }
 
-    /// The set has changed by that update.
-    pub(super) fn changed(&mut self, batch: &Batch, change: &Change) {
-        if !batch.marked.is_empty() && batch.marked.contains(&key(&change.after)) {
+    /// An entry of that update was merged into the set.
+    pub(super) fn merged(&mut self, batch: &Batch, entry: &Entry, merged: &Merged) {
+        if let Some(walk) = &mut self.walk {
+            walk.named(entry, merged);
+        }
+        if let Some(look) = &mut self.look {
+            look.named(entry, merged);
+        }
+        let before = match merged {
+            Merged::New => None,
+            Merged::Raised(before) => Some(before),
+            Merged::Kept { .. } => return,
+        };
+        if !batch.marked.is_empty() && batch.marked.contains(&key(entry)) {
             return;
         }
-        if let Some(digests) = &mut self.digests {
-            digests.replace(change.before.as_ref(), &change.after);
+        if let Some(digests) = self.digests_with(entry) {
+            digests.replace(before, entry);
         }
     }
 
-    /// The update was applied. Entries that count as they are held need no mark.
-    pub(super) fn applied(&mut self, batch: &Batch) -> bool {
-        !batch.marked.is_empty() && self.marks.settle(&batch.marked)
+    /// The digests that count this entry already.
+    fn digests_with(&mut self, entry: &Entry) -> Option<&mut Digests> {
+        match &mut self.look {
+            Some(look) => look.digests_with(entry),
+            None => self.digests.as_mut(),
+        }
     }
 
-    /// The walk has named everything: what is held beside it is marked. Whether there are other marks now.
-    pub(super) fn walk_ends(&mut self, set: &RevokedSet, horizon: UnixSeconds) -> bool {
-        let Some(walk) = self.walk.take() else {
+    /// The update was applied. Entries that count as they are held need no mark. Whether marks are to be kept anew.
+    pub(super) fn applied(&mut self, batch: &Batch) -> bool {
+        let settled = !batch.marked.is_empty() && self.marks.settle(&batch.marked);
+        // After a look they are compared with what they were before it.
+        settled && !self.look.as_ref().is_some_and(Look::follows_a_walk)
+    }
+
+    /// The walk has named everything: what is held beside it will be marked, in [steps](Self::step).
+    pub(super) fn walk_ends(&mut self, set: &RevokedSet, horizon: UnixSeconds) {
+        if let Some(walk) = self.walk.take() {
+            let before = self.marks.take();
+            self.digests = None;
+            self.look = Some(Look::after(walk, horizon, before, set));
+        }
+    }
+
+    /// Whether there are [steps](Self::step) to take.
+    pub(super) fn is_looking(&self) -> bool {
+        self.look.is_some()
+    }
+
+    /// Looks at the next part of the set. Whether there are other marks now.
+    pub(super) fn step(&mut self, set: &RevokedSet) -> bool {
+        self.step_over(set, Look::STEP)
+    }
+
+    fn step_over(&mut self, set: &RevokedSet, entries: usize) -> bool {
+        let Some(look) = &mut self.look else {
             return false;
         };
-        let mut digests = Digests::new();
-        let mut found = Vec::new();
-        set.for_each(|held| {
-            let named = walk.value_of(&held);
-            match named {
-                Some(named) if named == held => digests.insert(&held),
-                Some(named) => {
-                    digests.insert(&named);
-                    found.push((held, Some(named)));
-                }
-                None if is_before(&held, horizon) => {}
-                None => found.push((held, None)),
-            }
-        });
+        look.step(set, &mut self.marks, entries);
+        let Some(look) = self.look.take_if(|look| look.is_over()) else {
+            return false;
+        };
+        let (digests, before) = look.finish();
         self.digests = Some(digests);
-        self.marks.replace(found)
+        match before {
+            Some(before) => {
+                set.end_naming();
+                self.marks.differ(&before)
+            }
+            None => false,
+        }
     }
 
     /// Tokens that expired before were dropped from the set.
     pub(super) fn swept(&mut self, horizon: UnixSeconds) -> bool {
-        if let Some(digests) = &mut self.digests {
+        let look = self.look.as_mut().map(Look::digests_mut);
+        for digests in self.digests.iter_mut().chain(look) {
             digests.drop_before(horizon);
         }
         self.marks.sweep(|held| is_before(held, horizon))
@@ -190,11 +226,16 @@ impl Comparison {
 
     /// Compares with what the adapter says, at `now` by the boot clock in milliseconds.
     pub(super) fn compare(&mut self, said: &Checkpoint, set: &RevokedSet, now: u64) -> Verdict {
-        if self.walk.is_some() {
-            return Verdict::Walking;
+        if self.walk.is_some() || self.look.is_some() {
+            return Verdict::NotYet;
         }
-        let marks = &self.marks;
-        let digests = self.digests.get_or_insert_with(|| marks.digests_of(set));
+        if self.digests.is_none() {
+            self.look = Some(Look::at(set));
+            self.step(set);
+        }
+        let Some(digests) = &self.digests else {
+            return Verdict::NotYet;
+        };
         let (digest, count) = digests.from(UnixSeconds(said.horizon));
         if (digest.to_bytes().as_slice(), count) == (&*said.digest, said.count) {
             self.diverged = None;
@@ -227,70 +268,12 @@ impl Comparison {
     }
 }
 
-impl Walk {
-    fn named(&mut self, entry: &Entry) {
-        match *entry {
-            Entry::Token { id, expiry } => {
-                let key = self.hasher.hash_one(id);
-                let expiry = code(expiry);
-                let held = self.tokens.entry(key).or_insert(expiry);
-                *held = expiry.max(*held);
-            }
-            Entry::App { revoked_at, .. } | Entry::Subject { revoked_at, .. } => {
-                let held = self.rules.entry(key(entry)).or_insert(revoked_at);
-                *held = revoked_at.max(*held);
-            }
-        }
-    }
-
-    /// The entry as the walk named it.
-    fn value_of(&self, held: &Entry) -> Option<Entry> {
-        match *held {
-            Entry::Token { id, .. } => {
-                let expiry = *self.tokens.get(&self.hasher.hash_one(id))?;
-                Some(Entry::Token {
-                    id,
-                    expiry: expiry_of(expiry),
-                })
-            }
-            Entry::App { id, .. } => {
-                let revoked_at = *self.rules.get(&key(held))?;
-                Some(Entry::App { id, revoked_at })
-            }
-            Entry::Subject { id, .. } => {
-                let revoked_at = *self.rules.get(&key(held))?;
-                Some(Entry::Subject { id, revoked_at })
-            }
-        }
-    }
-}
-
 fn key(entry: &Entry) -> Key {
     (entry.kind(), entry.id())
 }
 
 fn is_before(entry: &Entry, horizon: UnixSeconds) -> bool {
     matches!(entry, Entry::Token { expiry, .. } if *expiry < Expiry::Known(horizon))
-}
-
-const UNKNOWN: u32 = 0xffff_fffe;
-const NEVER: u32 = 0xffff_ffff;
-
-/// An expiry in four bytes, in the same order.
-fn code(expiry: Expiry) -> u32 {
-    match expiry.capped() {
-        Expiry::Known(UnixSeconds(at)) => u32::try_from(at).unwrap_or(NEVER),
-        Expiry::Unknown => UNKNOWN,
-        Expiry::Never => NEVER,
-    }
-}
-
-fn expiry_of(code: u32) -> Expiry {
-    match code {
-        UNKNOWN => Expiry::Unknown,
-        NEVER => Expiry::Never,
-        at => Expiry::Known(UnixSeconds(at.into())),
-    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use super::*;
 
 mod durable;
 mod packed;
+mod upkeep;
 
 struct Fixture {
     subscription: Subscription,
@@ -72,7 +73,15 @@ impl Fixture {
             }),
             checkpoint: None,
         };
-        self.subscription.apply(update).map(|_| ())
+        self.take(update).map(|_| ())
+    }
+
+    /// Takes an update that lasts.
+    fn take(&mut self, update: Update) -> Result<Answer, Rejection> {
+        match self.subscription.apply(update)? {
+            Outcome::Applied(answer) => Ok(answer),
+            Outcome::Held => panic!("it does not last"),
+        }
     }
 
     fn has(&self, jti: &str) -> bool {

@@ -71,7 +71,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::set::writer::MOST_PENDING;
+    use crate::set::part::MOST_PENDING;
 
     #[test]
     fn a_free_slot_is_visible_to_nobody() {

@@ -4,7 +4,7 @@
 //! draws for itself, it keeps whoever chooses identifiers from piling them up in one place. It is a Feistel network of
 //! four rounds, each a multiplication folded to 64 bits; it hides nothing and need not.
 
-use std::hash::BuildHasher;
+use std::{fmt, hash::BuildHasher};
 
 use crate::TokenId;
 
@@ -22,6 +22,12 @@ pub(super) struct Mixer {
     factor: u64,
 }
 
+impl fmt::Debug for Mixer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mixer").finish_non_exhaustive()
+    }
+}
+
 impl Mixer {
     /// A bijection with a new random key.
     pub(super) fn new() -> Self {
@@ -33,11 +39,17 @@ impl Mixer {
         Self::with_keys(std::array::from_fn(|round| random.hash_one(round)))
     }
 
-    fn with_keys([a, b, c, d, factor]: [u64; 5]) -> Self {
+    pub(super) fn with_keys([a, b, c, d, factor]: [u64; 5]) -> Self {
         Self {
             keys: [a, b, c, d],
             factor: factor | 1,
         }
+    }
+
+    /// What [`with_keys`](Self::with_keys) makes the same bijection of.
+    pub(super) fn keys(&self) -> [u64; 5] {
+        let [a, b, c, d] = self.keys;
+        [a, b, c, d, self.factor]
     }
 
     #[inline]

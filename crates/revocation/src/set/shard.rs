@@ -112,12 +112,12 @@ impl Shard {
         self.metas[slot].store(meta.0, Relaxed);
     }
 
-    /// Every key with its meta word. For the writer: beside it the words could change.
-    pub(super) fn for_each(&self, mut visit: impl FnMut(Mixed, Meta)) {
+    /// Every slot that is taken, with its key and its meta word. For the writer: beside it the words could change.
+    pub(super) fn for_each(&self, mut visit: impl FnMut(usize, Mixed, Meta)) {
         for (bucket, word) in self.tags.iter().enumerate() {
             for slot in tags::taken(word.load(Relaxed)) {
                 let slot = bucket * SLOTS + slot;
-                visit(self.key(slot), self.meta(slot));
+                visit(slot, self.key(slot), self.meta(slot));
             }
         }
     }

@@ -4,6 +4,7 @@ use super::{testing::token, *};
 use crate::{Expiry, TokenId, UnixMillis};
 
 mod model;
+mod parts;
 mod threads;
 
 fn until(n: u32, at: u64) -> Entry {
@@ -218,7 +219,7 @@ fn a_set_with_room_does_not_grow_while_it_is_filled() {
 
 #[test]
 fn a_batch_too_large_to_wait_in_its_shards_is_applied_all_the_same() {
-    let tokens = (SHARDS * writer::MOST_PENDING) as u32 + 100_000;
+    let tokens = (shard::SHARDS * part::MOST_PENDING) as u32 + 100_000;
     let set = RevokedSet::with_capacity(tokens as usize);
     let batch: Vec<_> = (0..tokens)
         .map(|n| Entry::Token {

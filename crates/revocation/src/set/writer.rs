@@ -3,18 +3,18 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    Change, Memory,
+    Memory, Merged,
     meta::Meta,
-    mix::{Mixed, Mixer},
+    mix::Mixer,
+    part::{Merge, Part},
     shard::{SHARDS, Shard, shard_of},
     sizes,
     view::{Directory, Moments, View},
 };
 use crate::{Entry, Expiry, TokenId, UnixMillis, UnixSeconds};
 
-/// How many keys of one batch wait in a shard that readers see. With more it is cheaper to build the shard anew, and what
-/// waits has a bound.
-pub(super) const MOST_PENDING: usize = 4096;
+/// What can be visited by itself: the shards, then apps and subjects together.
+pub(super) const PARTS: usize = SHARDS + 1;
 
 /// The writer's side of the set.
 pub(super) struct Writer {
@@ -36,35 +36,32 @@ pub(super) struct Writer {
     retired: Vec<Arc<View>>,
 }
 
-/// A shard, and what only the writer knows of it.
-struct Part {
-    shard: Arc<Shard>,
-    used: usize,
-    /// No reader sees it yet: its keys need not be pending.
-    fresh: bool,
-    pending: Vec<Pending>,
-}
-
-/// A key of a batch that is not published yet, or was not settled yet.
-#[derive(Clone, Copy)]
-struct Pending {
-    slot: u32,
-    meta: Meta,
-}
-
 impl Writer {
     pub(super) fn new(tokens: usize) -> Self {
         let buckets = sizes::fitting(per_shard(tokens));
-        let parts: Vec<_> = (0..SHARDS).map(|_| Part::new(buckets)).collect();
+        let parts = (0..SHARDS).map(|_| Part::new(buckets)).collect();
+        let (apps, subjects) = (Moments::default(), Moments::default());
+        Self::of(Mixer::new(), parts, apps, subjects, Arc::default())
+    }
+
+    /// With what these hold. No reader has seen any of it.
+    pub(super) fn of(
+        mixer: Mixer,
+        mut parts: Vec<Part>,
+        apps: Moments,
+        subjects: Moments,
+        version: Arc<str>,
+    ) -> Self {
+        parts.iter_mut().for_each(Part::published);
         Self {
-            mixer: Mixer::new(),
+            mixer,
             unsettled: Vec::new(),
             published: 0,
             sequence: 0,
-            tokens: 0,
-            apps: Moments::default(),
-            subjects: Moments::default(),
-            version: Arc::default(),
+            tokens: parts.iter().map(Part::used).sum(),
+            apps,
+            subjects,
+            version,
             directory: directory(&parts),
             grown: false,
             parts,
@@ -93,6 +90,10 @@ impl Writer {
         &self.version
     }
 
+    pub(super) fn mixer(&self) -> Mixer {
+        self.mixer
+    }
+
     pub(super) fn len(&self) -> usize {
         self.tokens + self.apps.len() + self.subjects.len()
     }
@@ -118,7 +119,7 @@ impl Writer {
         }
         if self.grown {
             self.directory = directory(&self.parts);
-            self.parts.iter_mut().for_each(|part| part.fresh = false);
+            self.parts.iter_mut().for_each(Part::published);
             self.grown = false;
         }
         self.published = self.sequence;
@@ -131,85 +132,99 @@ impl Writer {
         self.retired.retain(|view| Arc::strong_count(view) > 1);
     }
 
-    /// Takes in an entry, if it says more than what is there.
-    pub(super) fn merge(&mut self, entry: &Entry) -> Option<Change> {
+    /// Takes in an entry, if it says more than what is there. Gives it back as it would be held, and what came of it.
+    pub(super) fn merge(&mut self, entry: &Entry) -> (Entry, Merged) {
         match *entry {
             Entry::Token { id, expiry } => self.merge_token(id, expiry),
             Entry::App { id, revoked_at } => {
                 let app = |revoked_at| Entry::App { id, revoked_at };
-                merge_moment(&mut self.apps, id, revoked_at, app)
+                (*entry, merge_moment(&mut self.apps, id, revoked_at, app))
             }
             Entry::Subject { id, revoked_at } => {
                 let subject = |revoked_at| Entry::Subject { id, revoked_at };
-                merge_moment(&mut self.subjects, id, revoked_at, subject)
+                let merged = merge_moment(&mut self.subjects, id, revoked_at, subject);
+                (*entry, merged)
             }
         }
     }
 
-    fn merge_token(&mut self, id: TokenId, expiry: Expiry) -> Option<Change> {
+    fn merge_token(&mut self, id: TokenId, expiry: Expiry) -> (Entry, Merged) {
         let key = self.mixer.mix(id);
         let meta = Meta::settled(expiry);
         let index = shard_of(key);
         let part = &mut self.parts[index];
-        let before = match part.shard.find(key) {
-            Some(slot) => {
-                let before = part.raise(slot, meta)?;
-                Some(before)
-            }
-            None => {
-                if part.used >= sizes::room(part.shard.buckets()) {
-                    part.rebuild(sizes::next(part.shard.buckets()), |_| true);
-                    self.grown = true;
-                } else if part.pending.len() >= MOST_PENDING {
-                    part.rebuild(part.shard.buckets(), |_| true);
-                    self.grown = true;
-                }
-                if !part.fresh && part.pending.is_empty() {
-                    self.unsettled.push(index);
-                }
-                part.insert(key, meta, self.sequence);
-                self.tokens += 1;
-                None
-            }
-        };
         let token = |meta: Meta| Entry::Token {
             id,
             expiry: meta.expiry(),
         };
-        Some(Change {
-            before: before.map(token),
-            after: token(meta),
-        })
+        let merged = match part.merge(key, meta, self.sequence) {
+            Merge::New {
+                grown,
+                first_pending,
+            } => {
+                self.tokens += 1;
+                self.grown |= grown;
+                if first_pending {
+                    self.unsettled.push(index);
+                }
+                Merged::New
+            }
+            Merge::Raised(before) => Merged::Raised(token(before)),
+            Merge::Kept { held, named } => Merged::Kept {
+                held: token(held),
+                named,
+            },
+        };
+        (token(meta), merged)
     }
 
     /// Builds shard `index` anew without what expires before `horizon`, and says how many keys that were.
+    /// The part behind the shards has nothing that expires.
     pub(super) fn sweep(&mut self, index: usize, horizon: UnixSeconds) -> usize {
-        let part = &mut self.parts[index];
-        let expired = part.shard.count_expired(horizon);
-        if expired > 0 {
-            let buckets = sizes::fitting(part.used - expired);
-            part.rebuild(buckets, |meta| !meta.expires_before(horizon));
-            self.tokens -= expired;
-            self.grown = true;
-        }
+        let part = self.parts.get_mut(index);
+        let expired = part.map_or(0, |part| part.sweep(horizon));
+        self.tokens -= expired;
+        self.grown |= expired > 0;
         expired
+    }
+
+    /// How many tokens a part has.
+    pub(super) fn tokens_in(&self, index: usize) -> usize {
+        self.parts.get(index).map_or(0, Part::used)
+    }
+
+    /// From now on it is remembered which tokens were merged.
+    pub(super) fn begin_naming(&mut self) {
+        self.parts.iter_mut().for_each(Part::begin_naming);
+    }
+
+    pub(super) fn end_naming(&mut self) {
+        self.parts.iter_mut().for_each(Part::end_naming);
     }
 
     /// Visits every entry, of the batch that is being put together too.
     pub(super) fn for_each(&self, mut visit: impl FnMut(Entry)) {
-        for part in &self.parts {
-            part.shard.for_each(|key, meta| {
-                visit(Entry::Token {
+        for index in 0..PARTS {
+            self.visit(index, |entry, _| visit(entry));
+        }
+    }
+
+    /// Visits the entries of one part: a shard's, or the apps and subjects, which are the last part and count as named.
+    pub(super) fn visit(&self, index: usize, mut visit: impl FnMut(Entry, bool)) {
+        if let Some(part) = self.parts.get(index) {
+            return part.for_each(|key, meta, named| {
+                let entry = Entry::Token {
                     id: self.mixer.unmix(key),
-                    expiry: part.settled(meta).expiry(),
-                });
+                    expiry: meta.expiry(),
+                };
+                visit(entry, named);
             });
         }
         for (&id, &revoked_at) in self.apps.iter() {
-            visit(Entry::App { id, revoked_at });
+            visit(Entry::App { id, revoked_at }, true);
         }
         for (&id, &revoked_at) in self.subjects.iter() {
-            visit(Entry::Subject { id, revoked_at });
+            visit(Entry::Subject { id, revoked_at }, true);
         }
     }
 
@@ -219,119 +234,39 @@ impl Writer {
         let parts = self.parts.iter().map(Part::heap_bytes).sum::<usize>();
         Memory {
             bytes: parts + moments * moment + self.parts.len() * size_of::<Arc<Shard>>(),
-            slots: self.parts.iter().map(|part| part.shard.slots()).sum(),
+            slots: self.parts.iter().map(Part::slots).sum(),
             tokens: self.tokens,
         }
     }
 }
 
-impl Part {
-    fn new(buckets: usize) -> Self {
-        Self {
-            shard: Arc::new(Shard::new(buckets)),
-            used: 0,
-            fresh: false,
-            pending: Vec::new(),
-        }
-    }
-
-    /// Fills a slot with a key that is not there.
-    fn insert(&mut self, key: Mixed, meta: Meta, sequence: u64) {
-        self.used += 1;
-        if self.fresh {
-            self.shard.insert(key, meta);
-            return;
-        }
-        let slot = self
-            .shard
-            .insert(key, Meta::pending(self.pending.len(), sequence));
-        self.pending.push(Pending {
-            // A shard of 2^32 slots would take 90 GB.
-            slot: slot as u32,
-            meta,
-        });
-    }
-
-    /// Raises the expiry of a key that is there. Gives back what it was, if it was less.
-    ///
-    /// Readers ask whether a key is there, and the expiry does not change that: it is not kept back until the batch is
-    /// published.
-    fn raise(&mut self, slot: usize, meta: Meta) -> Option<Meta> {
-        let word = self.shard.meta(slot);
-        let before = self.settled(word);
-        if before >= meta {
-            return None;
-        }
-        match word.pending_index() {
-            Some(index) => self.pending[index].meta = meta,
-            None => self.shard.set_meta(slot, meta),
-        }
-        Some(before)
-    }
-
-    /// What a slot's word will be once its batch is settled.
-    fn settled(&self, word: Meta) -> Meta {
-        word.pending_index()
-            .map_or(word, |index| self.pending[index].meta)
-    }
-
-    fn settle(&mut self) {
-        for Pending { slot, meta } in self.pending.drain(..) {
-            self.shard.set_meta(slot as usize, meta);
-        }
-        self.pending.shrink_to(8);
-    }
-
-    /// Takes another shard for this one, with the keys that shall be kept. Readers see the old one, which stays as it is,
-    /// until the next version is published.
-    fn rebuild(&mut self, buckets: usize, keep: impl Fn(Meta) -> bool) {
-        let shard = Shard::new(buckets);
-        let mut used = 0;
-        self.shard.for_each(|key, word| {
-            let meta = self.settled(word);
-            if keep(meta) {
-                shard.insert(key, meta);
-                used += 1;
-            }
-        });
-        self.used = used;
-        self.shard = Arc::new(shard);
-        self.fresh = true;
-        self.pending = Vec::new();
-    }
-
-    fn heap_bytes(&self) -> usize {
-        size_of::<Shard>()
-            + self.shard.heap_bytes()
-            + self.pending.capacity() * size_of::<Pending>()
-    }
-}
-
 fn directory(parts: &[Part]) -> Directory {
-    parts.iter().map(|part| Arc::clone(&part.shard)).collect()
+    parts.iter().map(Part::shard).collect()
 }
 
 /// Keys in the fullest of all shards: the mean and three times what chance adds to it.
-fn per_shard(tokens: usize) -> usize {
+pub(super) fn per_shard(tokens: usize) -> usize {
     let mean = tokens / SHARDS;
     mean + 3 * mean.isqrt()
 }
 
-fn merge_moment(
+pub(super) fn merge_moment(
     moments: &mut Moments,
     id: TokenId,
     revoked_at: UnixMillis,
     entry: impl Fn(UnixMillis) -> Entry,
-) -> Option<Change> {
+) -> Merged {
     let before = moments.get(&id).copied();
-    if before.is_some_and(|before| before >= revoked_at) {
-        return None;
-    }
-    Arc::make_mut(moments).insert(id, revoked_at);
-    Some(Change {
-        before: before.map(&entry),
-        after: entry(revoked_at),
-    })
+    match before {
+        Some(held) if held >= revoked_at => {
+            return Merged::Kept {
+                held: entry(held),
+                named: true,
+            };
+        }
+        _ => Arc::make_mut(moments).insert(id, revoked_at),
+    };
+    before.map_or(Merged::New, |before| Merged::Raised(entry(before)))
 }
 
 impl fmt::Debug for Writer {

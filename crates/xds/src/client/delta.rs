@@ -12,8 +12,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
 
 use super::{
-    Answer, Checkpoint, Content, Packed, ServerHead, Sink, Update, Walk,
-    stream::{Attempt, Discovery, Lost, REASON_BYTES, error_detail, reason, send},
+    Answer, Checkpoint, Content, Outcome, Packed, ServerHead, Sink, Update, Walk,
+    stream::{Attempt, Discovery, Lost, REASON_BYTES, Received, error_detail, reason, send},
 };
 use crate::{
     RANGE_TYPE_URL,
@@ -58,8 +58,18 @@ impl<S: Sink> Attempt<'_, S> {
         self.speaks = true;
         self.connected(&held);
         let mut told = None;
+        // The nonce of what is applied, while that does not last.
+        let mut held = None;
         loop {
-            let response = self.receive(&mut stream).await?;
+            let response = match self.receive(&mut stream, held.is_some()).await? {
+                Received::Response(response) => response,
+                Received::Settled(settled) => {
+                    let nonce = held.take().unwrap_or_default();
+                    let ack = answer(nonce, Ok(settled), &mut told);
+                    send(self.config, &requests, ack).await?;
+                    continue;
+                }
+            };
             let nonce = response.nonce.clone();
             let decoded = match decode(response) {
                 Ok(Some(decoded)) => Ok(decoded),
@@ -76,7 +86,21 @@ impl<S: Sink> Attempt<'_, S> {
                 Ok(decoded) => (decoded.source_age_ms, self.apply(decoded.update)),
                 Err(text) => (None, Err(text)),
             };
-            send(self.config, &requests, answer(nonce, answered, &mut told)).await?;
+            let answered = match answered {
+                // It lasts with all that came before it.
+                Ok(Outcome::Applied(answer)) => {
+                    held = None;
+                    Some(Ok(answer))
+                }
+                Ok(Outcome::Held) => {
+                    held = Some(nonce.clone());
+                    None
+                }
+                Err(text) => Some(Err(text)),
+            };
+            if let Some(answered) = answered {
+                send(self.config, &requests, answer(nonce, answered, &mut told)).await?;
+            }
             if let Some(age) = age {
                 self.source_age(age)?;
             }

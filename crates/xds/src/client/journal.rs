@@ -9,6 +9,7 @@ use tracing::{debug, info, warn};
 pub(super) struct Journal {
     lost: Topic,
     rejected: Topic,
+    held: Topic,
     foreign: Topic,
     connected: Topic,
 }
@@ -53,6 +54,15 @@ impl Journal {
             warn!(
                 address,
                 version, reason, "update refused; the last good set stays"
+            );
+        }
+    }
+
+    pub(super) fn held(&mut self, address: &str, version: &str) {
+        if self.held.is_news(address, "", Instant::now()) {
+            warn!(
+                address,
+                version, "update applied, and not acknowledged: it would not outlive this process"
             );
         }
     }

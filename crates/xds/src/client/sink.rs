@@ -17,9 +17,21 @@ pub trait Sink: Send {
         Vec::new()
     }
 
-    /// Decodes, validates and applies all of `update`, or nothing of it. `Ok` is ACKed, so what was applied must last;
-    /// `Err` is NACKed with its text, and what was held stays.
-    fn apply(&mut self, update: Update) -> Result<Answer, Rejection>;
+    /// Decodes, validates and applies all of `update`, or nothing of it. [`Outcome::Applied`] is ACKed, so what was applied
+    /// must last; `Err` is NACKed with its text, and what was held stays.
+    fn apply(&mut self, update: Update) -> Result<Outcome, Rejection>;
+
+    /// Whether what was applied and [not ACKed](Outcome::Held) lasts by now, all of it. Asked every
+    /// [`alive`](super::ClientConfig::alive) while there is such; what is returned goes back with the ACK.
+    fn settle(&mut self) -> Option<Answer> {
+        None
+    }
+
+    /// One step of the sink's own work, of a few milliseconds at most. Returns whether there is more. Called while no
+    /// response waits, so that what is long never delays what is new.
+    fn work(&mut self) -> bool {
+        false
+    }
 
     /// The link to the adapters has changed.
     fn link(&mut self, state: LinkState);
@@ -74,6 +86,19 @@ pub enum Walk {
         /// The last one.
         ends: bool,
     },
+}
+
+/// What became of an update that was not refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is applied and lasts: it is ACKed.
+    Applied(Answer),
+    /// It is applied, and would not outlive this process: it is neither ACKed nor NACKed, and its position not reported.
+    ///
+    /// The stream stays. Its server sends nothing more before the ACK, which follows as soon as the sink can
+    /// [settle](Sink::settle) it; it calls the client stale meanwhile, and ends the stream in the end. The next stream begins
+    /// at the position that lasts.
+    Held,
 }
 
 /// What goes back with an ACK.

@@ -7,8 +7,8 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::{
-    Content, ServerHead, Sink, Update,
-    stream::{Attempt, Discovery, REASON_BYTES, error_detail, send},
+    Content, Outcome, ServerHead, Sink, Update,
+    stream::{Attempt, Discovery, REASON_BYTES, Received, error_detail, send},
 };
 use crate::{TYPE_URL, text::clean, wire::parse_identifier};
 
@@ -29,16 +29,25 @@ impl<S: Sink> Attempt<'_, S> {
         send(self.config, &requests, first).await?;
         let stream = client.stream_tokens(ReceiverStream::new(queue));
         let mut stream = self.opened(stream).await?.into_inner();
+        // The ACK of what is applied, while that does not last.
+        let mut held = None;
         loop {
-            let response = self.receive(&mut stream).await?;
-            if let Some(answer) = self.take(response) {
+            let answer = match self.receive(&mut stream, held.is_some()).await? {
+                Received::Response(response) => self.take(response, &mut held),
+                Received::Settled(_) => held.take(),
+            };
+            if let Some(answer) = answer {
                 send(self.config, &requests, answer).await?;
             }
         }
     }
 
-    /// Applies a response; returns the ACK or NACK.
-    fn take(&mut self, response: DiscoveryResponse) -> Option<DiscoveryRequest> {
+    /// Applies a response; returns the ACK or NACK, or keeps the ACK as `held`.
+    fn take(
+        &mut self,
+        response: DiscoveryResponse,
+        held: &mut Option<DiscoveryRequest>,
+    ) -> Option<DiscoveryRequest> {
         let DiscoveryResponse {
             version_info,
             resources,
@@ -63,10 +72,18 @@ impl<S: Sink> Attempt<'_, S> {
             head,
             checkpoint: None,
         };
-        Some(match self.apply(update) {
-            Ok(_) => answer(version_info, nonce, None),
-            Err(text) => answer(self.sink.version(), nonce, Some(text)),
-        })
+        match self.apply(update) {
+            // It lasts with all that came before it.
+            Ok(Outcome::Applied(_)) => {
+                *held = None;
+                Some(answer(version_info, nonce, None))
+            }
+            Ok(Outcome::Held) => {
+                *held = Some(answer(version_info, nonce, None));
+                None
+            }
+            Err(text) => Some(answer(self.sink.version(), nonce, Some(text))),
+        }
     }
 }
 

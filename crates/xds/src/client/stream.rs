@@ -12,12 +12,13 @@ use rescind_proto::{
 };
 use tokio::{
     sync::mpsc,
+    task::yield_now,
     time::{Duration, Instant, sleep, timeout},
 };
 use tonic::{Code, Status, Streaming, transport::Channel};
 
 use super::{
-    Answer, ClientConfig, LinkState, Sink, Update, dial::dial, freshness::Freshness,
+    Answer, ClientConfig, LinkState, Outcome, Sink, Update, dial::dial, freshness::Freshness,
     journal::Journal,
 };
 use crate::{RESCIND_FEATURE, server::Declared, text::clean};
@@ -118,25 +119,47 @@ impl<'a, S: Sink> Attempt<'a, S> {
     }
 
     /// The next response. A server that is `rescind.v1` is left when it falls silent; of another one the sink hears that
-    /// it is there.
-    pub(super) async fn receive<T>(&mut self, stream: &mut Streaming<T>) -> Result<T, String> {
+    /// it is there. While something is `held`, the server owes nothing, and what comes may be that it is settled.
+    pub(super) async fn receive<T>(
+        &mut self,
+        stream: &mut Streaming<T>,
+        held: bool,
+    ) -> Result<Received<T>, String> {
         let since = Instant::now();
         loop {
-            let patience = match self.speaks {
+            let patience = match self.speaks && !held {
                 true => self.config.silence,
                 false => self.config.alive,
             };
-            match timeout(patience, stream.message()).await {
+            match timeout(patience, self.message(stream)).await {
                 Ok(Ok(Some(response))) => {
                     self.responded = true;
-                    return Ok(response);
+                    return Ok(Received::Response(response));
                 }
                 Ok(Ok(None)) => return Err("the server ended the stream".to_owned()),
                 Ok(Err(status)) => return Err(reason(&status)),
+                Err(_) if held => {
+                    if let Some(answer) = self.sink.settle() {
+                        return Ok(Received::Settled(answer));
+                    }
+                }
                 Err(_) if self.speaks => {
                     return Err(format!("silent for {:?}", self.config.silence));
                 }
                 Err(_) => self.alive(since),
+            }
+        }
+    }
+
+    /// What the stream has next. The sink does its own work while that is nothing.
+    async fn message<T>(&mut self, stream: &mut Streaming<T>) -> Result<Option<T>, Status> {
+        let mut more = true;
+        loop {
+            tokio::select! {
+                biased;
+                message = stream.message() => return message,
+                // The socket is looked at before this comes back.
+                () = yield_now(), if more => more = self.sink.work(),
             }
         }
     }
@@ -147,13 +170,17 @@ impl<'a, S: Sink> Attempt<'a, S> {
     }
 
     /// Applies an update; what to answer it with.
-    pub(super) fn apply(&mut self, update: Update) -> Result<Answer, String> {
+    pub(super) fn apply(&mut self, update: Update) -> Result<Outcome, String> {
         let version = update.version.clone();
-        self.sink.apply(update).map_err(|rejection| {
+        let applied = self.sink.apply(update).map_err(|rejection| {
             let text = clean(&rejection.0, REASON_BYTES);
             self.journal.rejected(self.address, &version, &text);
             text
-        })
+        });
+        if applied == Ok(Outcome::Held) {
+            self.journal.held(self.address, &version);
+        }
+        applied
     }
 
     /// Whether the adapter is to be left, since its source is too old.
@@ -199,6 +226,13 @@ impl<'a, S: Sink> Attempt<'a, S> {
             ..Default::default()
         }
     }
+}
+
+/// What comes while a stream is waited for.
+pub(super) enum Received<T> {
+    Response(T),
+    /// What was applied and not ACKed can be ACKed now.
+    Settled(Answer),
 }
 
 /// Why a stream came to its end.

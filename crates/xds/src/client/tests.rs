@@ -18,6 +18,7 @@ use crate::{
 };
 
 mod delta;
+mod held;
 mod script;
 mod secured;
 
@@ -35,6 +36,10 @@ struct Seen {
     updates: usize,
     refused: usize,
     links: Vec<LinkState>,
+    /// How often it was asked whether what is held lasts.
+    asked: usize,
+    /// Steps of its own work.
+    steps: usize,
 }
 
 /// Refuses updates that hold `bad`.
@@ -42,19 +47,22 @@ struct TestSink {
     seen: watch::Sender<Seen>,
     /// Goes back with each ACK.
     answer: Arc<Mutex<Answer>>,
+    /// Whether what is applied lasts.
+    lasts: watch::Receiver<bool>,
+    /// What was seen when it did.
+    lasting: Seen,
 }
 
 impl Sink for TestSink {
     fn version(&self) -> String {
-        self.seen.borrow().version.clone()
+        self.lasting.version.clone()
     }
 
     fn versions(&self) -> Vec<(String, String)> {
-        let seen = self.seen.borrow();
-        seen.versions.clone().into_iter().collect()
+        self.lasting.versions.clone().into_iter().collect()
     }
 
-    fn apply(&mut self, update: Update) -> Result<Answer, Rejection> {
+    fn apply(&mut self, update: Update) -> Result<Outcome, Rejection> {
         let names = match &update.content {
             Content::Resources(resources) => names(resources),
             Content::Packed(packed) => unpacked(&packed.entries),
@@ -80,9 +88,27 @@ impl Sink for TestSink {
             seen.checkpoint = update.checkpoint;
             seen.updates += 1;
         });
-        Ok(std::mem::take(
-            &mut *self.answer.lock().expect("not poisoned"),
-        ))
+        if *self.lasts.borrow() {
+            let answer = std::mem::take(&mut *self.answer.lock().expect("not poisoned"));
+            self.lasting = self.seen.borrow().clone();
+            Ok(Outcome::Applied(answer))
+        } else {
+            Ok(Outcome::Held)
+        }
+    }
+
+    fn settle(&mut self) -> Option<Answer> {
+        let lasts = *self.lasts.borrow();
+        self.seen.send_modify(|seen| seen.asked += 1);
+        lasts.then(|| {
+            self.lasting = self.seen.borrow().clone();
+            Answer::default()
+        })
+    }
+
+    fn work(&mut self) -> bool {
+        self.seen.send_modify(|seen| seen.steps += 1);
+        self.seen.borrow().steps % 100 != 0
     }
 
     fn link(&mut self, state: LinkState) {
@@ -97,6 +123,7 @@ impl Sink for TestSink {
 /// A client that runs until it is dropped or cancelled.
 struct Running {
     answer: Arc<Mutex<Answer>>,
+    lasts: watch::Sender<bool>,
     seen: watch::Receiver<Seen>,
     cancel: CancellationToken,
     task: JoinHandle<()>,
@@ -104,16 +131,24 @@ struct Running {
 
 impl Running {
     fn start(config: ClientConfig) -> Self {
+        Self::start_lasting(config, true)
+    }
+
+    fn start_lasting(config: ClientConfig, lasts: bool) -> Self {
         let (tx, seen) = watch::channel(Seen::default());
         let cancel = CancellationToken::new();
         let answer = Arc::new(Mutex::default());
+        let (lasts, lasting) = watch::channel(lasts);
         let sink = TestSink {
             seen: tx,
             answer: Arc::clone(&answer),
+            lasts: lasting,
+            lasting: Seen::default(),
         };
         let task = tokio::spawn(run(config, sink, cancel.clone()));
         Self {
             answer,
+            lasts,
             seen,
             cancel,
             task,
@@ -449,8 +484,8 @@ fn it_can_run_as_a_task_with_any_sink_that_can_be_sent() {
         fn version(&self) -> String {
             self.0.get().to_string()
         }
-        fn apply(&mut self, _: Update) -> Result<Answer, Rejection> {
-            Ok(Answer::default())
+        fn apply(&mut self, _: Update) -> Result<Outcome, Rejection> {
+            Ok(Outcome::Applied(Answer::default()))
         }
         fn link(&mut self, _: LinkState) {}
     }

@@ -54,7 +54,7 @@ fn a_log_that_cannot_be_written_is_deleted_and_begun_anew_later() {
     let (fixture, folder) = (fixture(), tempfile::tempdir().unwrap());
     let (mut durable, _) = fixture.open(folder.path());
     commit(&mut durable, 1).unwrap();
-    let set = RevokedSet::new();
+    let set = Arc::new(RevokedSet::new());
     set.apply(&[token(1)], "1-0a");
 
     durable.journal_mut().fill_disk();
@@ -70,7 +70,7 @@ fn a_log_that_cannot_be_written_is_deleted_and_begun_anew_later() {
     commit(&mut durable, 3).unwrap();
     set.apply(&[token(3)], "3-0a");
     fixture.clock.pass(Duration::from_secs(61));
-    durable.tend(&set);
+    durable.tend_to_end(&set);
     assert_eq!(fixture.degraded(), None);
     drop(durable);
     let (_, restored) = fixture.open(folder.path());
@@ -110,7 +110,7 @@ fn a_folder_that_cannot_be_used_leaves_the_set_in_memory() {
     let reason = fixture.degraded().unwrap();
     assert!(reason.contains(path.to_str().unwrap()), "{reason}");
     commit(&mut durable, 1).unwrap();
-    durable.tend(&RevokedSet::new());
+    durable.tend(&Arc::new(RevokedSet::new()));
     assert_eq!(durable.state().newest_cursor(), "1-0a");
 }
 
@@ -121,4 +121,52 @@ fn a_folder_of_another_process_is_an_error() {
     let clock = fixture.clock.clone();
     let error = Durable::open(folder.path(), clock, &fixture.health, &fixture.metrics).unwrap_err();
     assert!(error.to_string().ends_with("is used by another process"));
+}
+
+#[test]
+fn an_image_that_cannot_be_written_leaves_the_log_as_it_is_and_is_tried_again_later() {
+    let (fixture, folder) = (fixture(), tempfile::tempdir().unwrap());
+    let (mut durable, _) = fixture.open(folder.path());
+    durable.journal_mut().least_log = 0;
+    let set = Arc::new(RevokedSet::new());
+    (0..2).for_each(|_| commit(&mut durable, 1).unwrap());
+    set.apply(&[token(1)], "1-0a");
+    let gate = beside::Gate::on(durable.journal_mut());
+    durable.tend(&set);
+    gate.reached();
+    durable.journal_mut().fill_disk_of_next();
+    gate.open();
+    commit(&mut durable, 2).unwrap();
+    set.apply(&[token(2)], "2-0a");
+    assert!(!durable.journal_mut().is_writing());
+    assert_eq!(fixture.degraded(), None);
+    let failures = fixture.metrics.journal_failures.get();
+    durable.tend(&set);
+    assert_eq!(fixture.metrics.journal_failures.get(), failures + 1);
+    assert_eq!(files(folder.path()).len(), 3, "image, lock and log");
+    durable.tend(&set);
+    assert!(!durable.journal_mut().is_writing(), "not at once");
+    fixture.clock.pass(Duration::from_secs(61));
+    durable.tend_to_end(&set);
+    assert_eq!(durable.journal_mut().records(), 0);
+    drop(durable);
+    let (_, restored) = fixture.open(folder.path());
+    assert_eq!(entries(&restored.unwrap().set).len(), 2);
+}
+
+#[test]
+fn a_log_that_fails_while_an_image_is_written_takes_the_image_with_it() {
+    let (fixture, folder) = (fixture(), tempfile::tempdir().unwrap());
+    let (mut durable, _) = fixture.open(folder.path());
+    durable.journal_mut().least_log = 0;
+    let set = Arc::new(RevokedSet::new());
+    (0..2).for_each(|_| commit(&mut durable, 1).unwrap());
+    let gate = beside::Gate::on(durable.journal_mut());
+    durable.tend(&set);
+    gate.reached();
+    gate.open();
+    durable.journal_mut().fill_disk();
+    commit(&mut durable, 2).unwrap();
+    assert_eq!(files(folder.path()), ["lock"]);
+    assert_eq!(durable.state().newest_cursor(), "2-0a");
 }

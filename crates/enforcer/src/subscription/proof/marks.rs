@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use rescind_revocation::{Digests, Entry, RevokedSet, UnixSeconds, packed};
+use rescind_revocation::{Entry, UnixSeconds, packed};
 
 use super::{Key, key};
 
@@ -67,15 +67,32 @@ impl Marks {
         self.by_key.len() != before
     }
 
-    /// Other marks. Whether they differ.
-    pub(super) fn replace(&mut self, found: Vec<(Entry, Option<Entry>)>) -> bool {
-        let found: HashMap<_, _> = found
-            .into_iter()
-            .map(|(held, named)| (key(&held), Mark { held, named }))
-            .collect();
-        let differ = found != self.by_key;
-        self.by_key = found;
-        differ
+    /// Marks an entry.
+    pub(super) fn insert(&mut self, key: Key, held: Entry, named: Option<Entry>) {
+        self.by_key.insert(key, Mark { held, named });
+    }
+
+    /// Leaves none, in the same ledger. Returns those that were.
+    pub(super) fn take(&mut self) -> Self {
+        Self {
+            ledger: self.ledger.clone(),
+            by_key: std::mem::take(&mut self.by_key),
+        }
+    }
+
+    pub(super) fn differ(&self, other: &Self) -> bool {
+        self.by_key != other.by_key
+    }
+
+    /// What an entry that is held counts as.
+    pub(super) fn value_of(&self, held: &Entry) -> Option<Entry> {
+        match self.by_key.is_empty() {
+            true => Some(*held),
+            false => self
+                .by_key
+                .get(&key(held))
+                .map_or(Some(*held), |mark| mark.named),
+        }
     }
 
     /// Drops those whose entries are gone. Whether there were any.
@@ -83,19 +100,6 @@ impl Marks {
         let before = self.by_key.len();
         self.by_key.retain(|_, mark| !is_gone(&mark.held));
         self.by_key.len() != before
-    }
-
-    /// The digests of what `set` holds, as it counts.
-    pub(super) fn digests_of(&self, set: &RevokedSet) -> Digests {
-        let mut digests = Digests::new();
-        set.for_each(|held| {
-            let mark = self.by_key.get(&key(&held));
-            match mark {
-                None => digests.insert(&held),
-                Some(mark) => mark.named.iter().for_each(|named| digests.insert(named)),
-            }
-        });
-        digests
     }
 
     /// As bytes: the ledger, then what is held of all, then what was named of some, packed.

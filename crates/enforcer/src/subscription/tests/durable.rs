@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use super::*;
-use crate::clock::ManualClock;
+use crate::{clock::ManualClock, journal::Observer};
 
 /// A process on that folder, in that boot, at that moment of it.
 fn process(folder: &Path, clock: &Arc<ManualClock>) -> Fixture {
@@ -109,4 +109,78 @@ fn a_set_is_as_old_as_the_last_word_that_it_is_all_there_is() {
     // What does not say where it stands confirms nothing.
     fixture.apply("3-0a", vec![], None).unwrap();
     assert_eq!(fixture.age.link(), Some(seconds(7)));
+}
+
+#[test]
+fn what_the_own_log_can_neither_take_nor_forget_is_applied_and_not_acked_until_it_can() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = ManualClock::at(1_000_000, 1);
+    let mut fixture = process(folder.path(), &clock);
+    let head = Some(("1-0a", true));
+    fixture.apply("1-0a", vec![token("a")], head).unwrap();
+    fixture.subscription.durable.journal_mut().fill_disk();
+    let log = folder.path().join("log");
+    std::fs::remove_file(&log).unwrap();
+    std::fs::create_dir(&log).unwrap();
+
+    let update = Update {
+        ledger: None,
+        version: "2-0a".to_owned(),
+        content: Content::Resources(vec![token("b")]),
+        head: None,
+        checkpoint: None,
+    };
+    for _ in 0..2 {
+        let outcome = fixture.subscription.apply(update.clone());
+        assert_eq!(outcome, Ok(Outcome::Held));
+        assert!(fixture.has("b"), "applied");
+        assert_eq!(fixture.subscription.version(), "1-0a", "not reported");
+        assert_eq!(fixture.subscription.settle(), None);
+    }
+    std::fs::remove_dir(&log).unwrap();
+    assert_eq!(fixture.subscription.settle(), Some(Answer::default()));
+    assert_eq!(fixture.subscription.version(), "2-0a");
+    assert_eq!(fixture.subscription.settle(), None, "once");
+    // Once the disk has room, a new log begins with all of it.
+    clock.pass(Duration::from_secs(61));
+    fixture.apply("3-0a", vec![token("c")], None).unwrap();
+    let set = fixture.set.clone();
+    fixture.subscription.durable.tend_to_end(&set);
+    drop(fixture);
+    let after = process(folder.path(), &clock);
+    assert!(after.has("a") && after.has("b") && after.has("c"));
+    assert_eq!(after.subscription.version(), "3-0a");
+}
+
+#[test]
+fn updates_are_acked_and_last_while_an_image_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = ManualClock::at(1_000_000, 1);
+    let mut fixture = process(folder.path(), &clock);
+    let (reached, steps) = std::sync::mpsc::channel();
+    let (gate, wait) = std::sync::mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    let journal = fixture.subscription.durable.journal_mut();
+    journal.least_log = 0;
+    journal.observer = Some(Observer::of(move |_| {
+        let _ = reached.send(());
+        let _ = wait.lock().unwrap().recv();
+    }));
+    let head = Some(("1-0a", true));
+    fixture.apply("1-0a", vec![token("a")], head).unwrap();
+    steps.recv().unwrap();
+    // The image stands still; these are ACKed all the same.
+    for n in 0..100 {
+        let name = format!("token-{n}");
+        fixture.apply("2-0a", vec![token(&name)], None).unwrap();
+        assert!(fixture.has(&name));
+    }
+    assert!(fixture.subscription.durable.journal_mut().is_writing());
+    drop(gate);
+    let set = fixture.set.clone();
+    fixture.subscription.durable.tend_to_end(&set);
+    assert_eq!(fixture.metrics.images_written.get(), 2);
+    drop(fixture);
+    let after = process(folder.path(), &clock);
+    assert_eq!(after.metrics.set_entries.get(), 101);
 }

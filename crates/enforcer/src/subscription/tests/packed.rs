@@ -2,18 +2,19 @@
 
 use std::time::Duration;
 
-use rescind_revocation::{Digests, packed};
+use rescind_revocation::{Digests, UnixSeconds, packed};
+use rescind_xds::{client::Checkpoint as Said, server::Proof};
 
 use super::*;
 use crate::clock::ManualClock;
 
-const NOW: u64 = 1_710_000_000;
-const WALK: Walk = Walk::Part {
+pub(super) const NOW: u64 = 1_710_000_000;
+pub(super) const WALK: Walk = Walk::Part {
     begins: true,
     ends: true,
 };
 
-fn entry(name: &str, expiry: u64) -> Entry {
+pub(super) fn entry(name: &str, expiry: u64) -> Entry {
     Entry::Token {
         id: TokenId::of(name),
         expiry: rescind_revocation::Expiry::Known(UnixSeconds(expiry)),
@@ -21,7 +22,7 @@ fn entry(name: &str, expiry: u64) -> Entry {
 }
 
 /// What an adapter that holds these says.
-fn said(cursor: &str, entries: &[Entry], complete: bool) -> Said {
+pub(super) fn said(cursor: &str, entries: &[Entry], complete: bool) -> Said {
     let mut digests = Digests::new();
     entries.iter().for_each(|entry| digests.insert(entry));
     let (digest, count) = digests.from(UnixSeconds(0));
@@ -36,7 +37,7 @@ fn said(cursor: &str, entries: &[Entry], complete: bool) -> Said {
     }
 }
 
-fn update(ledger: &str, version: &str, entries: &[Entry], walk: Walk) -> Update {
+pub(super) fn update(ledger: &str, version: &str, entries: &[Entry], walk: Walk) -> Update {
     Update {
         ledger: Some(ledger.to_owned()),
         version: version.to_owned(),
@@ -53,7 +54,7 @@ fn update(ledger: &str, version: &str, entries: &[Entry], walk: Walk) -> Update 
     }
 }
 
-fn statement(ledger: &str, said: Said) -> Update {
+pub(super) fn statement(ledger: &str, said: Said) -> Update {
     Update {
         ledger: Some(ledger.to_owned()),
         version: said.cursor.clone(),
@@ -63,7 +64,7 @@ fn statement(ledger: &str, said: Said) -> Update {
     }
 }
 
-fn opened(clock: &Arc<ManualClock>) -> Fixture {
+pub(super) fn opened(clock: &Arc<ManualClock>) -> Fixture {
     let mut fixture = fixture_with(clock.clone());
     fixture.subscription.link(LinkState::Opening {
         address: "adapter:18000".into(),
@@ -71,7 +72,7 @@ fn opened(clock: &Arc<ManualClock>) -> Fixture {
     fixture
 }
 
-fn clock() -> Arc<ManualClock> {
+pub(super) fn clock() -> Arc<ManualClock> {
     let clock = ManualClock::at(1_000_000, 1);
     clock.set_wall(UnixMillis(NOW * 1000));
     clock
@@ -83,18 +84,18 @@ fn a_complete_checkpoint_makes_it_ready_and_says_how_old_all_is() {
     let mut fixture = opened(&clock);
     let all = [entry("a", NOW), entry("b", NOW)];
     let first = update("l", "2-0a", &all, WALK);
-    fixture.subscription.apply(first).unwrap();
+    fixture.take(first).unwrap();
     assert!(!fixture.readiness.is_complete(), "no checkpoint yet");
     clock.pass(Duration::from_secs(1));
     let incomplete = statement("l", said("2-0a", &all, false));
-    let answer = fixture.subscription.apply(incomplete).unwrap();
+    let answer = fixture.take(incomplete).unwrap();
     assert_eq!(answer.proof, Some(Proof::Proven));
     assert!(!fixture.readiness.is_complete());
     assert_eq!(fixture.age.link(), Some(Duration::from_secs(1)));
     assert_eq!(fixture.age.source(), Some(Duration::from_secs(3)));
 
     let complete = statement("l", said("2-0a", &all, true));
-    fixture.subscription.apply(complete).unwrap();
+    fixture.take(complete).unwrap();
     assert!(fixture.readiness.is_complete());
     assert_eq!(
         fixture.subscription.versions(),
@@ -117,7 +118,7 @@ fn a_heartbeat_without_anything_moves_nothing() {
         }),
         checkpoint: None,
     };
-    let answer = fixture.subscription.apply(nothing).unwrap();
+    let answer = fixture.take(nothing).unwrap();
     assert_eq!(answer, Answer::default());
     assert!(!fixture.readiness.is_complete());
     assert_eq!(fixture.subscription.versions(), []);
@@ -129,14 +130,12 @@ fn a_difference_never_gates_and_after_a_minute_everything_is_asked_for_again() {
     let mut fixture = opened(&clock);
     let adapter = [entry("a", NOW), entry("b", NOW)];
     fixture
-        .subscription
-        .apply(update("l", "2-0a", &adapter[..1], WALK))
+        .take(update("l", "2-0a", &adapter[..1], WALK))
         .unwrap();
     let mut walks = 0;
     for second in 0..=70 {
         let answer = fixture
-            .subscription
-            .apply(statement("l", said("2-0a", &adapter, true)))
+            .take(statement("l", said("2-0a", &adapter, true)))
             .unwrap();
         assert_eq!(answer.proof, Some(Proof::Diverged));
         assert!(fixture.readiness.is_complete());
@@ -145,13 +144,9 @@ fn a_difference_never_gates_and_after_a_minute_everything_is_asked_for_again() {
         assert_eq!(fixture.health.report().degraded.len(), walks);
         clock.pass(Duration::from_secs(1));
     }
-    fixture
-        .subscription
-        .apply(update("l", "2-0a", &adapter, WALK))
-        .unwrap();
+    fixture.take(update("l", "2-0a", &adapter, WALK)).unwrap();
     let answer = fixture
-        .subscription
-        .apply(statement("l", said("2-0a", &adapter, true)))
+        .take(statement("l", said("2-0a", &adapter, true)))
         .unwrap();
     assert_eq!(answer.proof, Some(Proof::Proven));
     assert_eq!(fixture.health.report().degraded, []);
@@ -162,17 +157,12 @@ fn what_another_ledger_had_is_kept_enforced_and_counted() {
     let clock = clock();
     let mut fixture = opened(&clock);
     let both = [entry("a", NOW), entry("b", NOW)];
+    fixture.take(update("one", "2-0a", &both, WALK)).unwrap();
     fixture
-        .subscription
-        .apply(update("one", "2-0a", &both, WALK))
-        .unwrap();
-    fixture
-        .subscription
-        .apply(update("two", "1-0b", &both[..1], WALK))
+        .take(update("two", "1-0b", &both[..1], WALK))
         .unwrap();
     let answer = fixture
-        .subscription
-        .apply(statement("two", said("1-0b", &both[..1], true)))
+        .take(statement("two", said("1-0b", &both[..1], true)))
         .unwrap();
     assert_eq!(answer.proof, Some(Proof::Proven));
     assert!(fixture.has("a") && fixture.has("b"));
@@ -187,13 +177,12 @@ fn it_drops_what_the_adapter_has_dropped_and_never_past_its_own_clock_less_an_ho
     let old = entry("old", NOW - 4_000);
     let young = entry("young", NOW - 1_800);
     fixture
-        .subscription
-        .apply(update("l", "2-0a", &[old, young], WALK))
+        .take(update("l", "2-0a", &[old, young], WALK))
         .unwrap();
     // An adapter whose clock runs ahead.
     let mut said = said("2-0a", &[], true);
     said.horizon = NOW + 6_000;
-    let answer = fixture.subscription.apply(statement("l", said)).unwrap();
+    let answer = fixture.take(statement("l", said)).unwrap();
     assert_eq!(answer.proof, Some(Proof::Proven));
     assert!(!fixture.has("old") && fixture.has("young"));
 }
@@ -206,7 +195,7 @@ fn packed_bytes_that_are_none_are_refused_whole() {
     if let Content::Packed(packed) = &mut bad.content {
         packed.entries.push(9);
     }
-    let rejection = fixture.subscription.apply(bad).unwrap_err();
+    let rejection = fixture.take(bad).unwrap_err();
     assert!(
         rejection.0.starts_with("packed entries: section at offset"),
         "{rejection}"

@@ -1,7 +1,7 @@
 //! The publication of a batch under every order of loads and stores that the memory model allows.
 //!
 //! ```text
-//! cargo test -p rescind-revocation --features loom --test loom
+//! cargo test -p rescind-loom
 //! ```
 //!
 //! The models run the set itself, on loom's atomics, with a table of one shard.
@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use loom::{model::Builder, thread};
-use rescind_revocation::{Entry, Expiry, RevokedSet, TokenId, UnixMillis, UnixSeconds};
+use revocation_on_loom::{Entry, Expiry, RevokedSet, TokenId, UnixMillis, UnixSeconds};
 
 fn token(n: u128) -> Entry {
     Entry::Token {
