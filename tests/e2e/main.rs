@@ -17,8 +17,11 @@ mod hub_input;
 mod procedures;
 mod refusals;
 mod restarts;
+mod several_adapters;
 mod startup;
 mod suite;
+mod the_promise;
+mod through_envoy;
 mod when_it_breaks;
 mod world;
 
@@ -35,5 +38,8 @@ fn main() -> ExitCode {
         restarts::add(suite);
         startup::add(suite);
         when_it_breaks::add(suite);
+        the_promise::add(suite);
+        through_envoy::add(suite);
+        several_adapters::add(suite);
     })
 }
