@@ -8,6 +8,7 @@ pub(crate) mod gate;
 pub(crate) mod gateway;
 pub(crate) mod hub;
 pub(crate) mod proxy;
+pub(crate) mod raw;
 pub(crate) mod scripted_adapter;
 pub(crate) mod tls;
 pub(crate) mod xds;

@@ -19,8 +19,11 @@ mod hub_input;
 mod procedures;
 mod refusals;
 mod restarts;
+mod several_adapters;
 mod startup;
 mod suite;
+mod the_promise;
+mod through_envoy;
 mod when_it_breaks;
 mod world;
 
@@ -39,5 +42,8 @@ fn main() -> ExitCode {
         startup::add(suite);
         when_it_breaks::add(suite);
         faults::add(suite);
+        the_promise::add(suite);
+        through_envoy::add(suite);
+        several_adapters::add(suite);
     })
 }

@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use http::Method;
 use rescind_stack::{Certs, Part, PartHandle, Stack, StackBuilder};
 use tempfile::TempDir;
 use tonic::transport::{Channel, Error};
@@ -187,25 +186,34 @@ impl World {
 
     /// A GET with this token through the listener without TLS.
     pub(crate) async fn plain_request(&self, token: &str) -> Answer {
-        let url = self.var("API_URL").replace(
-            &self.port("API_URL"),
-            &self.stack.ports().envoy_plain.to_string(),
-        );
-        let gateway = Gateway::new(&url.replace("https:", "http:"), &self.var("CA_CERT"));
+        let gateway = Gateway::new(&self.plain_url(), &self.var("CA_CERT"));
         gateway.with_token(token).await
     }
 
-    /// A POST with this token and a body over HTTP/2.
+    /// A GET with this token over HTTP/2.
     pub(crate) async fn http2_request(&self, token: &str) -> Answer {
-        let url = self.var("API_URL").replace(
-            &self.port("API_URL"),
-            &self.stack.ports().envoy_h2.to_string(),
-        );
-        let bearer = format!("Bearer {token}");
-        let gateway = Gateway::http2(&url, &self.var("CA_CERT"));
-        gateway
-            .request(Method::GET, "", &[("authorization", &bearer)], None)
-            .await
+        self.caller(true).with_token(token).await
+    }
+
+    /// The API at the listener without TLS.
+    pub(crate) fn plain_url(&self) -> String {
+        let url = self.url_at(self.stack.ports().envoy_plain);
+        url.replace("https:", "http:")
+    }
+
+    /// Another caller over TLS, with connections of its own.
+    pub(crate) fn caller(&self, http2: bool) -> Gateway {
+        let ca = self.var("CA_CERT");
+        match http2 {
+            true => Gateway::http2(&self.url_at(self.stack.ports().envoy_h2), &ca),
+            false => Gateway::new(&self.var("API_URL"), &ca),
+        }
+    }
+
+    /// The API at another port of Envoy's.
+    fn url_at(&self, port: u16) -> String {
+        let url = self.var("API_URL");
+        url.replace(&self.port("API_URL"), &port.to_string())
     }
 
     /// Asks a page of an admin server.

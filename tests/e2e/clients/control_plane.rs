@@ -120,12 +120,12 @@ async fn field(answer: Response, name: &str) -> String {
         .to_owned()
 }
 
-/// The `jti` of a token.
+/// The `jti` of a token or key.
 pub(crate) fn jti(token: &str) -> String {
     use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-    let payload = URL_SAFE_NO_PAD
-        .decode(token.split('.').nth(1).unwrap())
-        .unwrap();
+    // API keys are written with padding.
+    let payload = token.split('.').nth(1).unwrap().trim_end_matches('=');
+    let payload = URL_SAFE_NO_PAD.decode(payload).unwrap();
     serde_json::from_slice::<Value>(&payload).unwrap()["jti"]
         .as_str()
         .unwrap()

@@ -61,6 +61,20 @@ impl Gateway {
         .await
     }
 
+    /// The status, all header lines in alphabetic order, the date without its value, and the body of a GET with this token.
+    pub(crate) async fn whole_answer(&self, token: &str) -> (u16, Vec<String>, String) {
+        let request = self.client.get(&self.url).bearer_auth(token);
+        let response = request.send().await.unwrap();
+        let line = |(name, value): (&http::HeaderName, &http::HeaderValue)| match name.as_str() {
+            "date" => "date".to_owned(),
+            name => format!("{name}: {}", value.to_str().unwrap()),
+        };
+        let mut headers: Vec<String> = response.headers().iter().map(line).collect();
+        headers.sort();
+        let status = response.status().as_u16();
+        (status, headers, response.text().await.unwrap())
+    }
+
     /// A GET with this API key in its header.
     pub(crate) async fn with_api_key(&self, key: &str) -> Answer {
         self.request(Method::GET, "", &[("apikey", key)], None)

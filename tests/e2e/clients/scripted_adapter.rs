@@ -98,9 +98,9 @@ impl ScriptedAdapter {
     }
 
     /// Publishes tokens, in one batch.
-    pub(crate) fn revoke<'a>(&self, identifiers: impl IntoIterator<Item = &'a String>) {
+    pub(crate) fn revoke(&self, identifiers: impl IntoIterator<Item = String>) {
         let entries = identifiers.into_iter().map(|identifier| Entry::Token {
-            id: Identifier::new(identifier.as_str()).unwrap().id(),
+            id: Identifier::new(identifier).unwrap().id(),
             expiry: Expiry::Never,
         });
         self.script.entries.send_modify(|held| held.extend(entries));

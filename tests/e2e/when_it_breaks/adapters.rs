@@ -104,14 +104,16 @@ async fn beyond_the_bound(broker: &Broker) {
     }
 
     // What an operator sees.
-    assert!(world.gauge("link_age_seconds").await >= 20.0);
+    let ask = || world.gauge("link_age_seconds");
+    eventually(Duration::from_secs(5), ask, |age| *age >= 20.0).await;
     assert_eq!(world.gauge("set_stale").await, 1.0);
     assert!(world.gauge("stale_passed_total").await >= 5.0);
-    let (status, page) = world.admin("ENFORCER_ADMIN_URL", "/readyz").await;
-    assert_eq!(status, 200, "staleness is the policy's: {page}");
-    assert!(page.contains("link age: beyond its bound of 20s"), "{page}");
-    let access = world.log(Part::Envoy);
-    assert!(access.contains("rescind_reason=stale"), "{access}");
+    // Staleness is the policy's affair, not readiness's.
+    let ask = || world.admin("ENFORCER_ADMIN_URL", "/readyz");
+    eventually(Duration::from_secs(5), ask, |(status, page)| {
+        *status == 200 && page.contains("link age: beyond its bound of 20s")
+    })
+    .await;
 
     world.begin(Part::Adapter).await;
     let wait = || ask(Method::GET, "", &good);
