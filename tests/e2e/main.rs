@@ -14,6 +14,7 @@ mod clients;
 mod doors;
 mod eventually;
 mod hub_input;
+mod passthrough;
 mod procedures;
 mod refusals;
 mod restarts;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         classic_client::add(suite);
         doors::add(suite);
         hub_input::add(suite);
+        passthrough::add(suite);
         bursts::add(suite);
         restarts::add(suite);
         startup::add(suite);
