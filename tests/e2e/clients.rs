@@ -4,6 +4,7 @@
 pub(crate) mod control_plane;
 pub(crate) mod elsewhere;
 pub(crate) mod ext_authz;
+pub(crate) mod frames;
 pub(crate) mod gate;
 pub(crate) mod gateway;
 pub(crate) mod hub;

@@ -16,6 +16,7 @@ mod eventually;
 mod faults;
 mod hub_connection;
 mod hub_input;
+mod passthrough;
 mod procedures;
 mod refusals;
 mod restarts;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         doors::add(suite);
         hub_input::add(suite);
         hub_connection::add(suite);
+        passthrough::add(suite);
         bursts::add(suite);
         restarts::add(suite);
         startup::add(suite);

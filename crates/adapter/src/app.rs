@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
+use rescind_carry::Upstream;
 use rescind_eventhub::{Catchup, Clock, HubConfig, subscribe};
 use rescind_ledger::LedgerReader;
 use rescind_revocation::UnixMillis;
@@ -25,6 +26,7 @@ use crate::{
     feed::Feed,
     ingest::{COMMANDS, COMPLETE, HUB, HUB_MESSAGES, Ingest, SweepClock, Writer},
     opening,
+    passthrough::Passthrough,
     peers::{Pace, PeerClient, PeerMetrics, PeerTask, Peers},
     prepare::{Clients, prepare},
     publication::{Publication, SourceFlag},
@@ -118,7 +120,8 @@ impl App {
             &config.adapter.xds,
             roster.clone(),
             Arc::clone(&tasks.metrics.xds),
-        );
+        )
+        .carrying(tasks.passthrough(prepared.original.as_ref(), &config)?);
         let peers = tasks.peers(prepared.peers, &reader);
         api.serve(reader, roster, discovery.streams.clone(), peers);
         tasks.serve(xds, admin, discovery);
@@ -159,6 +162,7 @@ struct AllMetrics {
     hub: Arc<rescind_eventhub::Metrics>,
     xds: Arc<rescind_xds::server::Metrics>,
     peers: Arc<PeerMetrics>,
+    carry: Arc<rescind_carry::Metrics>,
 }
 
 impl AllMetrics {
@@ -167,6 +171,7 @@ impl AllMetrics {
         self.hub.register(registry);
         self.xds.register(registry);
         self.peers.register(registry);
+        self.carry.register(registry);
     }
 }
 
@@ -312,6 +317,24 @@ impl Tasks {
                 .spawn("peer", task.run(self.supervisor.token()));
         }
         peers
+    }
+
+    /// The way to the original, where one is configured.
+    fn passthrough(
+        &mut self,
+        original: Option<&Upstream>,
+        config: &Config,
+    ) -> anyhow::Result<Option<Passthrough>> {
+        let Some(original) = original else {
+            return Ok(None);
+        };
+        let max_calls = config.adapter.xds.passthrough.max_calls;
+        let metrics = Arc::clone(&self.metrics.carry);
+        let passthrough = Passthrough::new(original, max_calls, metrics)?;
+        let token = self.supervisor.token();
+        let watch = passthrough.clone().watch(self.health.clone(), token);
+        self.supervisor.spawn("pass-through", watch);
+        Ok(Some(passthrough))
     }
 
     /// The way out: the two ports.

@@ -14,6 +14,7 @@ pub mod feed;
 mod ingest;
 mod metrics;
 mod opening;
+mod passthrough;
 mod peer;
 mod peers;
 mod prepare;

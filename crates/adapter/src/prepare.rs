@@ -2,15 +2,17 @@
 
 use std::path::Path;
 
+use rescind_carry::Upstream;
 use rescind_eventhub::{Catchup, CatchupConfig, HubConfig, HubTls, Mode};
 use rescind_runtime::{
     exit::UsageError,
     tls::{self, Certificates, ClientAuth, Identity, OwnCertificate, Shown, TlsError, Trust},
 };
+use rustls::pki_types::ServerName;
 use tracing::warn;
 
 use crate::{
-    config::{BrokerMode, BrokerTls, Config, path, set},
+    config::{BrokerMode, BrokerTls, Config, Passthrough, path, set},
     peers::PeerClient,
 };
 
@@ -26,6 +28,8 @@ pub(crate) struct Prepared {
     pub(crate) admin_tls: std::sync::Arc<rustls::ServerConfig>,
     /// The other adapters.
     pub(crate) peers: Vec<PeerClient>,
+    /// The original; `None` where nothing is carried.
+    pub(crate) original: Option<Upstream>,
     /// `None` where the control plane is switched off.
     pub(crate) control_plane: Option<Clients>,
     /// All certificates that these are made of, to be followed.
@@ -67,9 +71,35 @@ pub(crate) fn prepare(config: &Config) -> anyhow::Result<Prepared> {
         xds_tls: usage(xds_tls, KEY_STORE)?,
         admin_tls: usage(admin_tls, KEY_STORE)?,
         peers: peers.collect(),
+        original: original(config, &mut files)?,
         control_plane,
         certificates: files.certificates,
     })
+}
+
+/// Where what is not ours is carried.
+fn original(config: &Config, files: &mut Files<'_>) -> anyhow::Result<Option<Upstream>> {
+    const SECTION: &str = "adapter.xds.passthrough";
+    const CA_FILE: &str = "adapter.xds.passthrough.caFile";
+    let Passthrough {
+        address,
+        server_name,
+        cert_path,
+        key_path,
+        ca_file,
+        max_calls: _,
+    } = &config.adapter.xds.passthrough;
+    let Some(address) = set(address) else {
+        return Ok(None);
+    };
+    let identity = match path(cert_path).zip(path(key_path)) {
+        Some((cert, key)) => files.identity(&Identity::new(cert, key), SECTION)?,
+        None => files.identity(&config.adapter.keystore.identity(), KEY_STORE)?,
+    };
+    let tls = tls::client_config(&files.trust(ca_file, CA_FILE)?, Some(&identity), &[]);
+    let name = ServerName::try_from(server_name.clone())
+        .map_err(|error| UsageError::of("adapter.xds.passthrough.serverName", error))?;
+    Ok(Some(Upstream::new(address, name, usage(tls, SECTION)?)))
 }
 
 fn hub(config: &Config, files: &mut Files<'_>) -> anyhow::Result<Option<HubConfig>> {

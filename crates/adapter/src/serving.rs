@@ -8,13 +8,14 @@ use rescind_proto::wso2::discovery::service::keymgt::revoked_token_discovery_ser
 use rescind_runtime::{Health, tls::TlsListener};
 use rescind_xds::server::{self, Handle, Settings, TokenService};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Server;
+use tonic::{service::Routes, transport::Server};
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 pub(crate) mod open_files;
 
 use crate::{
     config::Xds,
+    passthrough::{Front, Passthrough},
     peer::{self, Allowed},
     peers::{self, Statements},
     publication::Publication,
@@ -29,6 +30,11 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// inside it for ever.
 const STREAMS: u32 = 1_000_000;
 
+/// What a client may send on one stream ahead of its reader, and on a connection: who is not read on as many streams as may
+/// be carried at once still leaves room for the ACKs of the others.
+const STREAM_WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = 4096 * STREAM_WINDOW;
+
 /// What `grpc.health.v1` answers for: the process, its service, and the name that Choreo Connect's own probes ask for.
 pub(crate) const SERVICES: [&str; 3] =
     ["", discovery::SERVICE_NAME, "adapter.internal.RestService"];
@@ -42,6 +48,8 @@ pub(crate) struct Discovery {
     /// Its streams.
     pub(crate) streams: Handle,
     max_connection_age: Option<Duration>,
+    allowed: Allowed,
+    passthrough: Option<Passthrough>,
 }
 
 impl Discovery {
@@ -70,6 +78,16 @@ impl Discovery {
             peers,
             streams,
             max_connection_age,
+            allowed,
+            passthrough: None,
+        }
+    }
+
+    /// With what is not ours carried to the original.
+    pub(crate) fn carrying(self, passthrough: Option<Passthrough>) -> Self {
+        Self {
+            passthrough,
+            ..self
         }
     }
 
@@ -85,25 +103,35 @@ impl Discovery {
             peers,
             streams,
             max_connection_age,
+            allowed,
+            passthrough,
         } = self;
         let (reporter, health_service) = tonic_health::server::health_reporter();
+        let carried = passthrough.clone();
         let drained = async {
             cancel.cancelled().await;
+            if let Some(carried) = carried {
+                carried.drain();
+            }
             streams.drain().await;
         };
         let mut server = Server::builder()
             .http2_keepalive_interval(Some(PING))
             .http2_keepalive_timeout(Some(PING_TIMEOUT))
-            .max_concurrent_streams(STREAMS);
+            .max_concurrent_streams(STREAMS)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW);
         if let Some(age) = max_connection_age {
             // GOAWAY goes out then; the streams themselves end a little later, each at its own time.
             server = server.max_connection_age(age);
         }
-        let server = server
+        let own = Routes::default()
             .add_service(service)
             .add_service(peers)
             .add_service(health_service)
-            .serve_with_incoming_shutdown(listener, drained);
+            .prepare();
+        let front = Front::new(own, passthrough, allowed);
+        let server = server.serve_with_incoming_shutdown(front, listener, drained);
         tokio::select! {
             served = server => served.context("the xDS server has failed"),
             never = report(&reporter, &health) => match never {},

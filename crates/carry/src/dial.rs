@@ -2,7 +2,6 @@
 
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
-use arc_swap::ArcSwap;
 use http::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
 use rustls::ClientConfig;
@@ -25,7 +24,7 @@ pub struct Upstream {
     pub address: String,
     /// The name in its certificate, also sent as SNI.
     pub server_name: ServerName<'static>,
-    /// Whom we believe and who we are. ALPN is set by the carrier.
+    /// Whom we believe and who we are, asked anew at each handshake. ALPN is set by the carrier.
     pub tls: Arc<ClientConfig>,
     /// The longest that a TCP connection may take.
     pub connect_timeout: Duration,
@@ -46,7 +45,7 @@ pub(crate) struct Dialer {
     connector: HttpConnector,
     uri: Uri,
     server_name: ServerName<'static>,
-    tls: ArcSwap<ClientConfig>,
+    tls: TlsConnector,
     alpn: &'static [u8],
     handshake_timeout: Duration,
 }
@@ -102,15 +101,10 @@ impl Dialer {
             connector,
             uri,
             server_name: upstream.server_name.clone(),
-            tls: ArcSwap::new(with_alpn(&upstream.tls, alpn)),
+            tls: with_alpn(&upstream.tls, alpn).into(),
             alpn,
             handshake_timeout: upstream.handshake_timeout,
         })
-    }
-
-    /// Connections to come use `tls`.
-    pub(crate) fn replace_tls(&self, tls: &ClientConfig) {
-        self.tls.store(with_alpn(tls, self.alpn));
     }
 
     /// Connects, and lets `open` make something of the connection within the time for handshakes.
@@ -125,8 +119,7 @@ impl Dialer {
         let tcp = self.connector.clone().oneshot(self.uri.clone()).await;
         let tcp = tcp.map_err(|error| Away::because("cannot connect", &error))?;
         let handshake = async {
-            let connector = TlsConnector::from(self.tls.load_full());
-            let connecting = connector.connect(self.server_name.clone(), tcp.into_inner());
+            let connecting = self.tls.connect(self.server_name.clone(), tcp.into_inner());
             let stream = connecting
                 .await
                 .map_err(|error| Away::because("TLS handshake failed", &error))?;

@@ -13,7 +13,6 @@ use bytes::Bytes;
 use futures_util::future::{BoxFuture, poll_fn};
 use http::{Request, Response, Uri, Version, header::HOST, uri::Scheme};
 use http_body::Body;
-use rustls::ClientConfig;
 use tokio::{
     select,
     sync::Semaphore,
@@ -110,12 +109,9 @@ impl GrpcCarry {
     ///
     /// Why it cannot be used.
     pub async fn probe(&self) -> Result<(), Away> {
-        self.inner.pool.probe().await
-    }
-
-    /// Connections to come use `tls`; those that are open go on.
-    pub fn replace_tls(&self, tls: &ClientConfig) {
-        self.inner.pool.dialer().replace_tls(tls);
+        let answered = self.inner.pool.probe().await;
+        self.inner.metrics.up.set(answered.is_ok().into());
+        answered
     }
 
     /// Ends every call with `UNAVAILABLE` and refuses new ones.

@@ -27,7 +27,6 @@ use hyper_util::{
     },
     rt::{TokioExecutor, TokioIo, TokioTimer},
 };
-use rustls::ClientConfig;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::client::TlsStream;
 use tower::Service;
@@ -79,11 +78,6 @@ impl HttpCarry {
             connector,
             authority,
         })
-    }
-
-    /// Connections to come use `tls`; those that are open go on.
-    pub fn replace_tls(&self, tls: &ClientConfig) {
-        self.connector.dialer.replace_tls(tls);
     }
 
     /// The request as the upstream gets it: the same but for what concerns the caller's connection.

@@ -14,6 +14,7 @@ use tokio::sync::OwnedSemaphorePermit;
 pub struct Metrics {
     calls: Family<OutcomeLabel, Counter>,
     in_flight: Gauge,
+    pub(crate) up: Gauge,
     pub(crate) connections: Gauge,
     pub(crate) failed_connections: Counter,
 }
@@ -59,6 +60,11 @@ impl Metrics {
             "passthrough_calls_in_flight",
             "Calls that are being carried",
             self.in_flight.clone(),
+        );
+        registry.register(
+            "passthrough_up",
+            "Whether the original answered when it was last asked",
+            self.up.clone(),
         );
         registry.register(
             "passthrough_connections",

@@ -58,10 +58,6 @@ impl Pool {
         })
     }
 
-    pub(crate) fn dialer(&self) -> &Dialer {
-        &self.dialer
-    }
-
     /// A place for a call, and who sends it.
     pub(crate) async fn ready(&self) -> Result<(Slot, SendRequest<Bytes>), Away> {
         loop {
