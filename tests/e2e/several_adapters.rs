@@ -107,7 +107,7 @@ async fn killed(broker: &Broker) {
     let (one, other) = (&sites.one, &sites.other);
     one.revoke_many(BEFORE).await;
     for site in sites.both() {
-        let ask = || site.metric("ADAPTER_ADMIN_URL", "rescind_ledger_entries");
+        let ask = || site.metric_of("ADAPTER_ADMIN_URL", "rescind_ledger_entries");
         eventually(Duration::from_secs(20), ask, |held| {
             *held as usize == BEFORE
         })
@@ -169,7 +169,7 @@ async fn killed(broker: &Broker) {
         assert_eq!(answer["scope"], "this adapter only");
         assert_eq!(answer["by"][0]["acked"], 2, "{answer}");
         dead.begin(Part::Adapter).await;
-        let ask = || dead.metric("ADAPTER_ADMIN_URL", "rescind_ledger_complete");
+        let ask = || dead.metric_of("ADAPTER_ADMIN_URL", "rescind_ledger_complete");
         eventually(Duration::from_secs(20), ask, |complete| *complete == 1.0).await;
     }
 
@@ -179,7 +179,7 @@ async fn killed(broker: &Broker) {
         other.receipt("enforcers").await,
     ];
     assert_ne!(first["ledger"], second["ledger"]);
-    let entries = |site| World::metric(site, "ADAPTER_ADMIN_URL", "rescind_ledger_entries");
+    let entries = |site| World::metric_of(site, "ADAPTER_ADMIN_URL", "rescind_ledger_entries");
     let listed = (BEFORE + revoked.len() - 1) as f64;
     eventually(
         Duration::from_secs(10),

@@ -13,7 +13,7 @@ use std::{
 
 use rescind_revocation::{RevokedSet, UnixSeconds, packed};
 use rescind_xds::client::{
-    self, Answer, ClientConfig, Content, LinkState, Rejection, Security, Sink, Update,
+    self, Answer, ClientConfig, Content, LinkState, Outcome, Rejection, Security, Sink, Update,
 };
 use rustls_pki_types::ServerName;
 use tokio_util::sync::CancellationToken;
@@ -130,7 +130,7 @@ impl Sink for Filler {
         held.versions.clone().into_iter().collect()
     }
 
-    fn apply(&mut self, update: Update) -> Result<Answer, Rejection> {
+    fn apply(&mut self, update: Update) -> Result<Outcome, Rejection> {
         let mut held = self.0.lock().unwrap();
         if let Content::Packed(part) = &update.content {
             let entries = packed::decode(&part.entries, UnixSeconds(part.base))
@@ -144,7 +144,7 @@ impl Sink for Filler {
             let sequence = update.version.split('-').next().unwrap_or("0");
             eprintln!("{} {sequence} {}", monotonic().as_nanos(), held.port);
         }
-        Ok(Answer::default())
+        Ok(Outcome::Applied(Answer::default()))
     }
 
     fn link(&mut self, state: LinkState) {
