@@ -7,7 +7,7 @@ BUILD := $(CARGO) build $(addprefix -p ,$(BINARIES))
 DENY := $(or $(shell command -v cargo-deny),target/tools/cargo-deny/bin/cargo-deny)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint fmt run demo bench reset audit
+.PHONY: help build test soak lint fmt run demo bench reset audit
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,12 @@ test: ## Run all tests, end to end with RabbitMQ and Envoy too; installs what th
 	$(CARGO) build --workspace --bins
 	target/debug/rescind-stack provision
 	$(CARGO) test --workspace
+
+# Ten million mutations for the decoder, 200 crashes of the ledger, 10 000 schedules of the protocol, 200 rounds of each fault.
+soak: ## Run all tests in their long forms, with other seeds each time; takes hours
+	$(CARGO) build --workspace --bins
+	target/debug/rescind-stack provision
+	RESCIND_SOAK=1 RESCIND_XDS_SCHEDULES=10000 PROPTEST_CASES=$(or $(PROPTEST_CASES),10000) $(CARGO) test --workspace --no-fail-fast
 
 lint: ## Check the formatting, and clippy with warnings as errors
 	$(CARGO) fmt --all --check

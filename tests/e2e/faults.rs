@@ -5,12 +5,18 @@
 //! times as many rounds.
 
 mod applied;
+mod clocks;
 mod cuts;
+mod disk;
 mod durable;
 mod kills;
+mod list_server;
+mod lost;
+mod moments;
 mod port;
 mod proxy;
 mod published;
+mod rest;
 mod seed;
 
 use crate::suite::Suite;
@@ -19,4 +25,9 @@ pub(crate) fn add(suite: &mut Suite) {
     kills::add(suite);
     durable::add(suite);
     cuts::add(suite);
+    rest::add(suite);
+    lost::add(suite);
+    moments::add(suite);
+    disk::add(suite);
+    clocks::add(suite);
 }

@@ -12,6 +12,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;
 use written::written;
 

@@ -45,6 +45,7 @@ pub use logs::Terminal;
 pub use parts::Part;
 pub use ports::Ports;
 pub use process::ProcessId;
+pub use provision::faketime;
 pub use reset::reset;
 pub use run::{install, run};
 pub use stack::{PartHandle, Stack, StackBuilder};

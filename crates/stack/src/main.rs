@@ -43,7 +43,7 @@ enum Command {
     },
     /// Forget the state folder
     Reset,
-    /// Install what run and the tests need: RabbitMQ and Envoy
+    /// Install what run and the tests need: RabbitMQ, Envoy and libfaketime
     Provision,
     /// The API behind Envoy
     #[command(hide = true)]

@@ -5,6 +5,7 @@
 
 mod apt;
 mod envoy;
+mod faketime;
 mod rabbitmq;
 
 use std::{
@@ -38,6 +39,16 @@ pub(crate) async fn ensure_curl(say: &(dyn Fn(&str) + Sync)) -> Result<()> {
     }
 }
 
+/// Finds or installs what the tests need beyond a stack: libfaketime.
+pub(crate) async fn ensure_test_tools(say: &(dyn Fn(&str) + Sync)) -> Result<()> {
+    faketime::ensure(say).await
+}
+
+/// The library that shows a program another time when it is preloaded; `rescind-stack provision` installs it.
+pub fn faketime() -> Option<PathBuf> {
+    faketime::find()
+}
+
 /// Finds or installs what is needed, into `tools` where it is ours alone. `say` hears of each step before it is taken.
 pub(crate) async fn ensure(
     tools: &Path,
@@ -68,11 +79,10 @@ pub(crate) fn find(tools: &Path, needs: Needs) -> Result<Tools> {
             bail!(missing("RabbitMQ"));
         }
     }
-    if needs.envoy {
-        found.envoy = envoy::find(tools);
-        if found.envoy.is_none() {
-            bail!(missing("Envoy"));
-        }
+    // A stack that does without at first may start one later.
+    found.envoy = envoy::find(tools);
+    if needs.envoy && found.envoy.is_none() {
+        bail!(missing("Envoy"));
     }
     Ok(found)
 }

@@ -31,10 +31,11 @@ pub async fn run(plan: StackBuilder, terminal: Terminal) -> Result<()> {
     Ok(())
 }
 
-/// Installs what is missing, and no more. A signal is heard when the package manager has come to its end.
+/// Installs what is missing, for a stack and for the tests, and no more. A signal is heard when the package manager has come to its end.
 pub async fn install(plan: &StackBuilder, terminal: Terminal) -> Result<()> {
     let mut signals = Signals::catch()?;
     plan.provision(&|line| terminal.say(line)).await?;
+    provision::ensure_test_tools(&|line| terminal.say(line)).await?;
     match signals.any().now_or_never() {
         Some(signal) => bail!("{signal} came meanwhile"),
         None => Ok(()),

@@ -58,6 +58,11 @@ impl Applied {
         self.sequence
     }
 
+    /// How many entries it has.
+    pub(crate) fn count(&self) -> usize {
+        self.held.len()
+    }
+
     /// What it has of one identifier.
     pub(crate) fn of(&self, identifier: &str) -> Option<&RevokedToken> {
         self.held.get(identifier)
@@ -98,14 +103,10 @@ impl Applied {
     /// Holds it against what was published: the same count, the same members.
     #[track_caller]
     pub(crate) fn is_exactly(&self, published: &Published) {
+        let invented = self.invented(published);
         let lost: Vec<_> = published
             .iter()
             .filter(|id| !self.held.contains_key(*id))
-            .collect();
-        let invented: Vec<_> = self
-            .held
-            .keys()
-            .filter(|id| !published.contains(*id))
             .collect();
         assert!(
             lost.is_empty() && invented.is_empty(),
@@ -116,6 +117,17 @@ impl Applied {
             lost.first(),
             invented.first()
         );
+    }
+
+    /// It may lack some of what was published, and has nothing else.
+    #[track_caller]
+    pub(crate) fn is_part_of(&self, published: &Published) {
+        assert_eq!(self.invented(published), Vec::<&String>::new());
+    }
+
+    fn invented(&self, published: &Published) -> Vec<&String> {
+        let held = self.held.keys();
+        held.filter(|id| !published.contains(*id)).collect()
     }
 }
 

@@ -1,0 +1,177 @@
+//! The adapter's clock a year ahead, and a year back: what it drops follows the lower of its own clock and the control
+//! plane's, and nothing that still matters goes.
+//!
+//! libfaketime shows the adapter another time, by a file that is looked at anew each second. All its clocks move together, the
+//! steady one too, so that the hours that a sweep waits for go by at once.
+
+use std::{
+    fs,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use rescind_stack::Part;
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::{
+    applied::{Applied, Follower},
+    cuts::sound,
+    kills::{hub_at, read_list_again},
+    list_server::{Answer, ListServer},
+    published::Published,
+    seed::{chance, identifiers},
+};
+use crate::{
+    clients::hub::Hub,
+    eventually::eventually,
+    suite::Suite,
+    world::{Broker, World},
+};
+
+const MINUTE: i64 = 60;
+const HOUR: i64 = 60 * MINUTE;
+
+/// The stack's certificates last a year to either side: a day less than that.
+const YEAR: i64 = 364 * 24 * HOUR;
+
+const HORIZON: &str = "rescind_ledger_horizon_timestamp_seconds";
+
+pub(crate) fn add(suite: &mut Suite) {
+    suite.alone(
+        "an_adapter_whose_clock_is_a_year_ahead_or_back_drops_nothing_that_matters",
+        a_year_off,
+    );
+}
+
+/// The time as the adapter sees it.
+struct Clock(TempDir);
+
+impl Clock {
+    fn new() -> Self {
+        let clock = Self(tempfile::tempdir().unwrap());
+        clock.set(0);
+        clock
+    }
+
+    /// So many seconds from the time of everybody else.
+    fn set(&self, off: i64) {
+        let next = self.0.path().join("next");
+        fs::write(&next, format!("{off:+}\n")).unwrap();
+        // In one step: half a number would be another time.
+        fs::rename(next, self.file()).unwrap();
+    }
+
+    fn file(&self) -> std::path::PathBuf {
+        self.0.path().join("clock")
+    }
+}
+
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_secs()).unwrap()
+}
+
+async fn start(broker: &Broker, server: &mut ListServer, clock: &Clock) -> World {
+    let library = rescind_stack::faketime()
+        .expect("libfaketime is missing; `rescind-stack provision` installs it");
+    let hub = broker.fresh_url();
+    let config = format!(
+        "{}\n{}\n[ledger]\nretainExpired = 600\n",
+        server.config(),
+        hub_at(&hub)
+    );
+    let clock = clock.file();
+    let world = World::start_from(|builder| {
+        builder
+            .hub(hub)
+            .only(&[Part::Standin])
+            .config(Part::Adapter, config)
+            .variable(Part::Adapter, "LD_PRELOAD", library.to_str().unwrap())
+            .variable(
+                Part::Adapter,
+                "FAKETIME_TIMESTAMP_FILE",
+                clock.to_str().unwrap(),
+            )
+            .variable(Part::Adapter, "FAKETIME_CACHE_DURATION", "1")
+            .variable(Part::Adapter, "NO_FAKE_STAT", "1")
+    })
+    .await;
+    server.serve(&world);
+    world
+}
+
+async fn a_year_off(broker: &Broker) {
+    let (mut server, clock) = (ListServer::new(Answer::Whole), Clock::new());
+    let world = start(broker, &mut server, &clock).await;
+    let begun = now();
+    let revoke = async |identifiers: &[String], seconds: i64| {
+        let expiry = (begun + seconds) * 1000;
+        let body = json!({ "identifiers": identifiers, "publish": true, "expiryTime": expiry });
+        world.standin_post("revocations", &body).await;
+    };
+    let mut chance = chance(1);
+    let soon = identifiers(&mut chance, 20);
+    let late = identifiers(&mut chance, 20);
+    revoke(&soon, 30 * MINUTE).await;
+    revoke(&late[..10], 4 * HOUR).await;
+
+    // A year ahead: by that clock everything has long expired.
+    clock.set(YEAR);
+    world.begin(Part::Adapter).await;
+    sound(&world).await;
+    let offset = world
+        .metric("rescind_control_plane_clock_offset_seconds")
+        .await;
+    assert!((offset + YEAR as f64).abs() < 60.0, "{offset}");
+    let follower = Follower::start(&world).await;
+    revoke(&late[10..], 4 * HOUR).await;
+    let mut published = Published::from_iter(soon.iter().chain(&late).cloned());
+    world
+        .holds_exactly(&published, Duration::from_secs(20))
+        .await;
+
+    // 80 minutes go by: what has expired by the control plane's clock is dropped, and nothing else.
+    clock.set(YEAR + 80 * MINUTE);
+    let ask = || world.metric(HORIZON);
+    let horizon = eventually(Duration::from_secs(30), ask, |horizon| *horizon > 0.0).await;
+    let by_control_plane = begun + 80 * MINUTE - 10 * MINUTE;
+    assert!(
+        horizon <= (by_control_plane + MINUTE) as f64,
+        "{horizon}, a year too far"
+    );
+    published.retain(|id| late.contains(id));
+    let ask = || Applied::everything(&world);
+    let all = eventually(Duration::from_secs(20), ask, |all| all.count() <= 20).await;
+    all.is_exactly(&published);
+    let hub = Hub::connect(&world.var("AMQP_URL")).await;
+    read_list_again(&world, &hub).await;
+    Applied::everything(&world).await.is_exactly(&published);
+
+    // A year back: the horizon goes back with the clock, and the list brings what it had let go.
+    world.kill_9_for_good(Part::Adapter).await;
+    clock.set(-YEAR);
+    world.begin(Part::Adapter).await;
+    clock.set(-YEAR + 80 * MINUTE);
+    let ask = || world.metric(HORIZON);
+    let a_year_ago = (begun - YEAR + 2 * HOUR) as f64;
+    eventually(Duration::from_secs(30), ask, |horizon| {
+        *horizon < a_year_ago
+    })
+    .await;
+    read_list_again(&world, &hub).await;
+    published.extend(soon);
+    world
+        .holds_exactly(&published, Duration::from_secs(20))
+        .await;
+
+    // And right again, in a process that finds what the others have left.
+    world.kill_9_for_good(Part::Adapter).await;
+    clock.set(0);
+    world.begin(Part::Adapter).await;
+    sound(&world).await;
+    world
+        .holds_exactly(&published, Duration::from_secs(20))
+        .await;
+    follower.stop().await.is_exactly(&published);
+    world.stop().await;
+}
