@@ -5,7 +5,11 @@ use crate::{Sizes, adapter::Running, gateway::Gateway, ground::Ground, report::p
 pub(crate) fn run(sizes: &Sizes) {
     for (full, case) in [(1_000_000, "1M"), (10_000_000, "10M")] {
         let tokens = sizes.of(full) as u64;
-        let case = &if sizes.quick { tokens.to_string() } else { case.to_owned() };
+        let case = &if sizes.quick {
+            tokens.to_string()
+        } else {
+            case.to_owned()
+        };
         let ground = Ground::new();
         ground.ledger("ledger", tokens);
         let adapter = Running::start(&ground, "ledger", tokens);
@@ -22,6 +26,7 @@ pub(crate) fn run(sizes: &Sizes) {
             (whole.at - began).as_secs_f64(),
             "s",
         );
+        print("coldstart.entries_mb", case, whole.bytes as f64 / 1e6, "MB");
         let above = (process.peak() - held) / 1e6;
         print("coldstart.adapter_mb", case, held / 1e6, "MB");
         print("coldstart.adapter_above_mb", case, above, "MB");
