@@ -15,10 +15,11 @@
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     unused_crate_dependencies,
     missing_docs,
-    reason = "a program to measure with, not a part of the product"
+    reason = "a program to measure with, not a part of the product; its rows run on a thread of their own and may sleep there"
 )]
 
 #[path = "fleet/adapter.rs"]

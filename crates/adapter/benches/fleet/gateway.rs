@@ -40,6 +40,8 @@ pub(crate) struct Whole {
     pub(crate) sequence: u64,
     /// The port of the adapter that said it.
     pub(crate) port: u16,
+    /// Bytes of packed entries that it has received in all.
+    pub(crate) bytes: u64,
 }
 
 impl Gateway {
@@ -78,13 +80,16 @@ impl Gateway {
             let line = self.line();
             let mut words = line.split(' ');
             let mut number = || words.next().and_then(|word| word.parse::<u64>().ok());
-            let (Some(at), Some(held), Some(port)) = (number(), number(), number()) else {
+            let (Some(at), Some(held), Some(port), Some(bytes)) =
+                (number(), number(), number(), number())
+            else {
                 continue;
             };
             let whole = Whole {
                 at: Duration::from_nanos(at),
                 sequence: held,
                 port: u16::try_from(port).unwrap(),
+                bytes,
             };
             if held >= sequence && Some(whole.port) != but {
                 return whole;
@@ -115,6 +120,7 @@ struct Held {
     versions: BTreeMap<String, String>,
     /// The port of the adapter that it is connected to.
     port: String,
+    bytes: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -136,13 +142,15 @@ impl Sink for Filler {
             let entries = packed::decode(&part.entries, UnixSeconds(part.base))
                 .map_err(|error| Rejection(error.to_string()))?;
             held.set.apply(&entries, &update.version);
+            held.bytes += part.entries.len();
         }
         if let Some(ledger) = update.ledger {
             held.versions.insert(ledger, update.version.clone());
         }
         if update.checkpoint.is_some_and(|said| said.complete) {
             let sequence = update.version.split('-').next().unwrap_or("0");
-            eprintln!("{} {sequence} {}", monotonic().as_nanos(), held.port);
+            let (at, port, bytes) = (monotonic().as_nanos(), &held.port, held.bytes);
+            eprintln!("{at} {sequence} {port} {bytes}");
         }
         Ok(Outcome::Applied(Answer::default()))
     }

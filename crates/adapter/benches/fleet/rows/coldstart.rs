@@ -26,6 +26,7 @@ pub(crate) fn run(sizes: &Sizes) {
             (whole.at - began).as_secs_f64(),
             "s",
         );
+        print("coldstart.entries_mb", case, whole.bytes as f64 / 1e6, "MB");
         let above = (process.peak() - held) / 1e6;
         print("coldstart.adapter_mb", case, held / 1e6, "MB");
         print("coldstart.adapter_above_mb", case, above, "MB");
