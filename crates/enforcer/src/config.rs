@@ -11,6 +11,7 @@ use rescind_runtime::{
 use serde::{Deserialize, Serialize};
 
 mod checks;
+mod next;
 mod schema;
 mod security;
 mod server;
@@ -18,6 +19,7 @@ mod state;
 mod xds;
 
 pub(crate) use checks::is_header_name;
+pub use next::Next;
 pub use schema::SCHEMA;
 pub use security::{
     ApiKey, AuthHeader, Cache, Claim, JwtAuthn, Role, Security, TokenService, VerificationMode,
@@ -39,6 +41,8 @@ pub struct Config {
     pub enforcer: Enforcer,
     /// The way to the adapters.
     pub xds: Xds,
+    /// The enforcer behind this one, if there is one.
+    pub next: Next,
 }
 
 /// The `[enforcer]` tables.

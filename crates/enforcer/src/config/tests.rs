@@ -304,6 +304,22 @@ fn each_wrong_value_is_named_with_its_line_and_what_would_be_right() {
             "enforcer.toml:2: enforcer.authService.prot: ",
         ),
         (
+            "[next]\naddress = 'https://enforcer'\n".to_owned(),
+            "enforcer.toml:2: next.address: expected host or host:port, found \"https://enforcer\"",
+        ),
+        (
+            "[next]\naddress = 'a'\nserverName = 'a b'\n".to_owned(),
+            "enforcer.toml:3: next.serverName: expected the name in the next enforcer's certificate, found \"a b\"",
+        ),
+        (
+            "[next]\naddress = 'a'\ntimeout = 0\n".to_owned(),
+            "enforcer.toml:3: next.timeout: expected 1-60 seconds, found 0",
+        ),
+        (
+            "[next]\naddress = 'a'\ncertPath = 'c.pem'\n".to_owned(),
+            "next.keyPath: missing, expected a certificate and its key",
+        ),
+        (
             "[log]\nlevel = 'loud'\n".to_owned(),
             "enforcer.toml:2: log.level: ",
         ),
