@@ -28,6 +28,8 @@ pub enum Answer {
     Stale,
     /// The same as 401, for callers that take any 5xx for a reason to try again at once.
     StaleUnauthorized,
+    /// Who was to be asked next has not answered. Ours too.
+    NextSilent,
 }
 
 /// `error_message`, `code` and `error_description`, put together as the original does.
@@ -91,6 +93,11 @@ impl Answer {
                 "900900",
                 "Revoked tokens have not been confirmed for longer than is allowed"
             ),
+            Self::NextSilent => body!(
+                "Service Unavailable",
+                "900900",
+                "The check of this request could not be completed"
+            ),
             Self::StaleUnauthorized => {
                 body!(
                     "Unclassified Authentication Failure",
@@ -104,7 +111,11 @@ impl Answer {
     /// The `code` of the body.
     pub fn code(self) -> &'static str {
         match self {
-            Self::Unclassified | Self::NotReady | Self::Stale | Self::StaleUnauthorized => "900900",
+            Self::Unclassified
+            | Self::NotReady
+            | Self::Stale
+            | Self::StaleUnauthorized
+            | Self::NextSilent => "900900",
             _ => "900901",
         }
     }
@@ -112,7 +123,7 @@ impl Answer {
     /// The HTTP status.
     pub fn status(self) -> u16 {
         match self {
-            Self::NotReady | Self::Stale => 503,
+            Self::NotReady | Self::Stale | Self::NextSilent => 503,
             _ => 401,
         }
     }
@@ -120,7 +131,7 @@ impl Answer {
     /// The gRPC code of the check's own status: `UNAUTHENTICATED`, or `UNAVAILABLE` where nothing was decided.
     pub fn grpc_code(self) -> i32 {
         match self {
-            Self::NotReady | Self::Stale => 14,
+            Self::NotReady | Self::Stale | Self::NextSilent => 14,
             _ => 16,
         }
     }
@@ -128,7 +139,7 @@ impl Answer {
     /// The headers, in order.
     pub fn headers(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::NotReady | Self::Stale => &[CONTENT_TYPE],
+            Self::NotReady | Self::Stale | Self::NextSilent => &[CONTENT_TYPE],
             _ => &[CONTENT_TYPE, CHALLENGE],
         }
     }
@@ -173,6 +184,12 @@ pub enum Reason {
     Stale,
     /// The check itself lacks what a decision needs.
     BadCheck,
+    /// Who is asked next cannot be reached.
+    NextUnavailable,
+    /// Who is asked next took too long.
+    NextLate,
+    /// Who is asked next answered with an error, or with what is no answer.
+    NextFailed,
 }
 
 impl Reason {
@@ -197,6 +214,9 @@ impl Reason {
             Self::NotReady => "not_ready",
             Self::Stale => "stale",
             Self::BadCheck => "bad_check",
+            Self::NextUnavailable => "next_unavailable",
+            Self::NextLate => "next_late",
+            Self::NextFailed => "next_failed",
         }
     }
 
@@ -267,6 +287,10 @@ mod tests {
                 r#"{"error_message":"Service Unavailable","code":"900900","error_description":"Revoked tokens have not been confirmed for longer than is allowed"}"#,
             ),
             (
+                Answer::NextSilent,
+                r#"{"error_message":"Service Unavailable","code":"900900","error_description":"The check of this request could not be completed"}"#,
+            ),
+            (
                 Answer::StaleUnauthorized,
                 r#"{"error_message":"Unclassified Authentication Failure","code":"900900","error_description":"Revoked tokens have not been confirmed for longer than is allowed"}"#,
             ),
@@ -299,6 +323,7 @@ mod tests {
         for (answer, codes) in [
             (Answer::NotReady, (503, 14)),
             (Answer::Stale, (503, 14)),
+            (Answer::NextSilent, (503, 14)),
             (Answer::StaleUnauthorized, (401, 16)),
         ] {
             assert_eq!((answer.status(), answer.grpc_code()), codes);

@@ -1,6 +1,6 @@
 //! The process put together: [`App::build`] reads files and binds every listener, [`App::run`] waits for the end.
 
-use std::{net::SocketAddr, process::ExitCode, sync::Arc};
+use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use rescind_runtime::{
     Health, Supervisor,
@@ -17,6 +17,7 @@ use crate::{
     check::Checks,
     config::Config,
     metrics::Metrics,
+    next::Next,
     parts::{self, Parts},
 };
 
@@ -31,6 +32,7 @@ pub struct App {
     checks: CheckServer,
     admin: Option<AdminServer>,
     link: ClientConfig,
+    next: Option<Next>,
     reloader: Reloader,
 }
 
@@ -40,6 +42,7 @@ impl App {
         let certificates = parts::certificates(config)?;
         let metrics = Metrics::register(&mut registry("enforcer", env!("CARGO_PKG_VERSION")));
         parts::keys(config, &certificates, &Health::new(), &metrics)?;
+        parts::next(config, certificates.adapter())?;
         Ok(())
     }
 
@@ -55,7 +58,12 @@ impl App {
         let tls = certificates.checks();
         let listener = TlsListener::bind(&service.host, service.port.get(), tls).await?;
         let reloader = parts.reloader(config, &certificates, Some(&listener));
+        let next = parts::next(config, reloader.adapter(&certificates))?.map(|link| {
+            let timeout = Duration::from_secs(config.next.timeout);
+            Next::new(link, timeout, health.clone(), parts.metrics.clone())
+        });
         let checks = Checks::new(engine.clone(), enforcer.security.payload_keys());
+        let checks = checks.before(next.clone());
         let checks = CheckServer::new(checks, service, listener, health.watch());
         let tokens = RevokedTokens::new(engine.clone(), &enforcer.management);
         let admin = Admin::new(health.clone(), Arc::new(registry)).merge(tokens.router());
@@ -72,6 +80,7 @@ impl App {
             parts,
             checks,
             admin,
+            next,
             reloader,
         })
     }
@@ -107,6 +116,9 @@ impl App {
         supervisor.spawn("checks", self.checks.serve(token.clone()));
         if let Some(admin) = self.admin {
             supervisor.spawn("admin", admin.serve(token.clone()));
+        }
+        if let Some(next) = self.next {
+            supervisor.spawn("next", endless(next.keep(token.clone())));
         }
         let certificates = self.reloader.run(token.clone());
         supervisor.spawn("certificates", endless(certificates));

@@ -105,6 +105,11 @@ impl Certificates {
         })
     }
 
+    /// For the link to the adapters, with the identity of this moment.
+    pub fn adapter(&self) -> Arc<ClientConfig> {
+        self.adapter.clone()
+    }
+
     /// For the ext_authz server.
     pub fn checks(&self) -> Arc<ServerConfig> {
         self.checks.clone()

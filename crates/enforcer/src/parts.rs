@@ -1,12 +1,16 @@
 //! What an enforcer is made of, whether it answers Envoy or a proxy in its own process.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use prometheus_client::registry::Registry;
 use rescind_authz::{Policy, VerifiedTokens};
 use rescind_revocation::RevokedSet;
-use rescind_runtime::{exit::UsageError, health::Health, tls::TlsListener};
+use rescind_runtime::{
+    exit::UsageError,
+    health::Health,
+    tls::{ALPN_H2, Identity, TlsListener, Trust, client_config},
+};
 use rescind_xds::{
     client::{ClientConfig, Security as Link},
     server::Declared,
@@ -22,6 +26,7 @@ use crate::{
     journal::Durable,
     keys::{KeyLoader, Keys},
     metrics::Metrics,
+    next::{Dial, Link as NextLink},
     readiness::Readiness,
     staleness::{Freshness, StalePolicy},
     subscription::{Signals, Subscription},
@@ -65,7 +70,7 @@ impl Parts {
             subscription: Subscription::new(set.clone(), durable, signals)
                 .with_marks(&marks)
                 .allowing_unproven(config.xds.allow_unproven),
-            engine: Engine::new(policy(enforcer), keys, set, freshness, metrics.clone()),
+            engine: Engine::new(policy(config), keys, set, freshness, metrics.clone()),
             keys: loader,
             health,
             metrics,
@@ -164,10 +169,57 @@ fn own_log(
     })
 }
 
-fn policy(config: &Enforcer) -> Policy {
-    let policy = config.security.policy();
-    match config.cache.enabled {
-        true => policy.with_known(Arc::new(VerifiedTokens::new(config.cache.maximum_size))),
+fn policy(config: &Config) -> Policy {
+    let Enforcer {
+        security, cache, ..
+    } = &config.enforcer;
+    let policy = security.policy(&config.next);
+    match cache.enabled {
+        true => policy.with_known(Arc::new(VerifiedTokens::new(cache.maximum_size))),
         false => policy,
     }
+}
+
+/// The way to the next enforcer, if there is one. `own` is what peers are shown where it has no certificate of its own.
+pub(crate) fn next(
+    config: &Config,
+    own: Arc<rustls::ClientConfig>,
+) -> anyhow::Result<Option<NextLink>> {
+    let next = &config.next;
+    let Some(address) = next.endpoint() else {
+        return Ok(None);
+    };
+    let dial = Dial {
+        address,
+        server_name: ServerName::try_from(next.server_name.clone()).context("next.serverName")?,
+        tls: next_tls(config)?.unwrap_or(own),
+    };
+    Ok(Some(NextLink::new(dial).context("next.serverName")?))
+}
+
+/// Certificates for the next enforcer alone, where the configuration names any.
+fn next_tls(config: &Config) -> Result<Option<Arc<rustls::ClientConfig>>, UsageError> {
+    let (next, enforcer) = (&config.next, &config.enforcer);
+    let given = |path: &Path| !path.as_os_str().is_empty();
+    if !given(&next.cert_path) && !given(&next.trusted_certs) {
+        return Ok(None);
+    }
+    let (trust, key) = match given(&next.trusted_certs) {
+        true => (&next.trusted_certs, "next.trustedCerts"),
+        false => (
+            &enforcer.truststore.location,
+            "enforcer.truststore.location",
+        ),
+    };
+    let trust = Trust::load(trust).map_err(|error| UsageError::of(key, error))?;
+    let (identity, key) = match given(&next.cert_path) {
+        true => (
+            Identity::new(&next.cert_path, &next.key_path),
+            "next.certPath",
+        ),
+        false => (enforcer.keystore.identity(), "enforcer.keystore"),
+    };
+    client_config(&trust, Some(&identity), ALPN_H2)
+        .map(Some)
+        .map_err(|error| UsageError::of(key, error))
 }

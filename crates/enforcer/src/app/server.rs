@@ -2,7 +2,6 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use rescind_proto::envoy::service::auth::v3::authorization_server::AuthorizationServer;
 use rescind_runtime::tls::TlsListener;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
@@ -14,7 +13,10 @@ use tonic_health::{
 };
 use tracing::debug;
 
-use crate::{check::Checks, config::AuthService};
+use crate::{
+    check::{CheckService, Checks},
+    config::AuthService,
+};
 
 /// How long connections may take to end once the drain has begun: a check takes a millisecond, a health watch for ever.
 const GRACE: Duration = Duration::from_secs(3);
@@ -29,7 +31,7 @@ const MAX_STREAMS: u32 = 1024;
 /// An ext_authz server whose port is bound.
 #[derive(Debug)]
 pub(super) struct CheckServer {
-    checks: AuthorizationServer<Checks>,
+    checks: CheckService,
     max_header_limit: u32,
     listener: TlsListener,
     ready: watch::Receiver<bool>,
@@ -43,8 +45,7 @@ impl CheckServer {
         ready: watch::Receiver<bool>,
     ) -> Self {
         Self {
-            checks: AuthorizationServer::new(checks)
-                .max_decoding_message_size(config.max_message_size),
+            checks: CheckService::new(checks, config.max_message_size),
             max_header_limit: config.max_header_limit,
             listener,
             ready,
@@ -101,7 +102,7 @@ async fn report(reporter: &HealthReporter, ready: bool) {
         true => ServingStatus::Serving,
         false => ServingStatus::NotServing,
     };
-    for service in ["", AuthorizationServer::<Checks>::NAME] {
+    for service in ["", CheckService::NAME] {
         reporter.set_service_status(service, status).await;
     }
 }

@@ -1,8 +1,13 @@
 use prometheus_client::registry::Registry;
+use prost::Message as _;
 use rescind_authz::{Answer, CredentialNames, IssuerKeys, Jwks, KeySet, Policy, Verification};
 use rescind_proto::envoy::{
     config::core::v3::{HeaderMap, HeaderValue, header_value_option::HeaderAppendAction},
-    service::auth::v3::{AttributeContext, attribute_context, check_response::HttpResponse},
+    service::auth::v3::{
+        AttributeContext, CheckRequest, CheckResponse,
+        attribute_context::{self, HttpRequest},
+        check_response::HttpResponse,
+    },
 };
 use rescind_revocation::{Entry, Expiry, RevokedSet, TokenId};
 use rescind_runtime::Health;
@@ -20,6 +25,7 @@ use crate::{
 };
 
 mod gateway;
+mod next;
 mod stale;
 
 const NOW: UnixSeconds = UnixSeconds(1_700_000_000);
@@ -85,9 +91,15 @@ fn with_policy(policy: Policy) -> Fixture {
     }
 }
 
+/// Through the bytes of both.
+fn answer(checks: &Checks, request: &CheckRequest) -> CheckResponse {
+    let answer = checks.answer(&request.encode_to_vec(), NOW);
+    CheckResponse::decode(&*answer).unwrap()
+}
+
 impl Fixture {
     fn answer(&self, request: &CheckRequest) -> CheckResponse {
-        self.checks.check(request, NOW)
+        answer(&self.checks, request)
     }
 
     fn good(&self) -> String {
