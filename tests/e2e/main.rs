@@ -14,6 +14,7 @@ mod clients;
 mod doors;
 mod eventually;
 mod hub_input;
+mod next_enforcer;
 mod procedures;
 mod refusals;
 mod restarts;
@@ -33,5 +34,6 @@ fn main() -> ExitCode {
         bursts::add(suite);
         restarts::add(suite);
         startup::add(suite);
+        next_enforcer::add(suite);
     })
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use http::Method;
-use rescind_stack::{Part, Stack, StackBuilder};
+use rescind_stack::{Part, Ports, Stack, StackBuilder};
 use tempfile::TempDir;
 use tonic::transport::{Channel, Error};
 
@@ -137,6 +137,10 @@ impl World {
         self.stack.part(part).pid()
     }
 
+    pub(crate) fn ports(&self) -> &Ports {
+        self.stack.ports()
+    }
+
     pub(crate) fn control_plane(&self) -> &ControlPlane {
         &self.control_plane
     }
@@ -252,6 +256,11 @@ impl World {
         let copy = self.state().join(format!("edited-{name}"));
         fs::write(&copy, edit(fs::read_to_string(original).unwrap())).unwrap();
         copy
+    }
+
+    /// A part's configuration as the stack wrote it.
+    pub(crate) fn config_text(&self, name: &str) -> String {
+        fs::read_to_string(self.find(name)).unwrap()
     }
 
     fn find(&self, name: &str) -> PathBuf {

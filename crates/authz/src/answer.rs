@@ -4,6 +4,10 @@ use std::sync::Arc;
 
 use crate::CredentialKind;
 
+mod soap;
+
+pub use soap::Fault;
+
 /// One of the answers that exist. Which one a case gets is decided elsewhere; here is what each looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
@@ -32,25 +36,39 @@ pub enum Answer {
     NextSilent,
 }
 
+/// What an answer says, and all of it as JSON.
+#[derive(Debug, Clone, Copy)]
+struct Text {
+    message: &'static str,
+    code: &'static str,
+    description: &'static str,
+    body: &'static str,
+}
+
 /// `error_message`, `code` and `error_description`, put together as the original does.
-macro_rules! body {
+macro_rules! text {
     ($message:literal, $code:literal, $($description:literal),+) => {
-        concat!(
-            r#"{"error_message":""#,
-            $message,
-            r#"","code":""#,
-            $code,
-            r#"","error_description":""#,
-            $($description,)+
-            r#""}"#
-        )
+        Text {
+            message: $message,
+            code: $code,
+            description: concat!($($description,)+),
+            body: concat!(
+                r#"{"error_message":""#,
+                $message,
+                r#"","code":""#,
+                $code,
+                r#"","error_description":""#,
+                $($description,)+
+                r#""}"#
+            ),
+        }
     };
 }
 
-/// A body with code 900901, whose description ends with a hint.
+/// A text with code 900901, whose description ends with a hint.
 macro_rules! invalid {
     ($description:literal) => {
-        body!(
+        text!(
             "Invalid Credentials",
             "900901",
             $description,
@@ -68,11 +86,15 @@ const CHALLENGE: (&str, &str) = (
 impl Answer {
     /// The body. No newline at its end.
     pub fn body(self) -> &'static str {
+        self.text().body
+    }
+
+    fn text(self) -> Text {
         match self {
             Self::InvalidJwt => invalid!("Invalid JWT token. "),
             Self::InvalidCredentials => invalid!("Invalid Credentials. "),
             Self::NoCredential => invalid!(""),
-            Self::Unclassified => body!(
+            Self::Unclassified => text!(
                 "Unclassified Authentication Failure",
                 "900900",
                 "Unclassified Authentication Failure"
@@ -83,23 +105,23 @@ impl Answer {
             // Two dots each: the original's text ends with one, and another is put behind it.
             Self::ApiKeyFailed => invalid!("API key authentication failed.. "),
             Self::InternalKeyFailed => invalid!("Internal key authentication failed.. "),
-            Self::NotReady => body!(
+            Self::NotReady => text!(
                 "Service Unavailable",
                 "900900",
                 "Revoked tokens are not loaded yet"
             ),
-            Self::Stale => body!(
+            Self::Stale => text!(
                 "Service Unavailable",
                 "900900",
                 "Revoked tokens have not been confirmed for longer than is allowed"
             ),
-            Self::NextSilent => body!(
+            Self::NextSilent => text!(
                 "Service Unavailable",
                 "900900",
                 "The check of this request could not be completed"
             ),
             Self::StaleUnauthorized => {
-                body!(
+                text!(
                     "Unclassified Authentication Failure",
                     "900900",
                     "Revoked tokens have not been confirmed for longer than is allowed"
@@ -110,14 +132,7 @@ impl Answer {
 
     /// The `code` of the body.
     pub fn code(self) -> &'static str {
-        match self {
-            Self::Unclassified
-            | Self::NotReady
-            | Self::Stale
-            | Self::StaleUnauthorized
-            | Self::NextSilent => "900900",
-            _ => "900901",
-        }
+        self.text().code
     }
 
     /// The HTTP status.

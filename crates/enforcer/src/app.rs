@@ -63,7 +63,9 @@ impl App {
             Next::new(link, timeout, health.clone(), parts.metrics.clone())
         });
         let checks = Checks::new(engine.clone(), enforcer.security.payload_keys());
-        let checks = checks.before(next.clone());
+        let checks = checks
+            .with_soap_faults(config.adapter.soap_error_in_xml_enabled)
+            .before(next.clone());
         let checks = CheckServer::new(checks, service, listener, health.watch());
         let tokens = RevokedTokens::new(engine.clone(), &enforcer.management);
         let admin = Admin::new(health.clone(), Arc::new(registry)).merge(tokens.router());

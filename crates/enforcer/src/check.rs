@@ -27,8 +27,8 @@ pub(crate) mod wire;
 
 use attributes::{Attributes, HttpRequest};
 use route::Route;
-pub(crate) use service::CHECK;
-pub use service::CheckService;
+pub(crate) use service::{CHECK, SERVICE};
+pub use service::{CheckLayer, WithChecks};
 
 /// What answers checks.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub struct Checks {
     /// Under which keys Envoy's `jwt_authn` leaves what it has verified; none: it is not believed.
     payload_keys: Arc<[String]>,
     next: Option<Next>,
+    /// Whether callers that speak SOAP are refused in SOAP.
+    soap: bool,
 }
 
 impl Checks {
@@ -47,7 +49,14 @@ impl Checks {
             engine,
             payload_keys: payload_keys.into(),
             next: None,
+            soap: false,
         }
+    }
+
+    /// With `true`, refuses callers that speak SOAP by a SOAP fault.
+    #[must_use]
+    pub fn with_soap_faults(self, soap: bool) -> Self {
+        Self { soap, ..self }
     }
 
     /// Asks `next`, if there is one, about everything that is not refused here.
@@ -62,7 +71,7 @@ impl Checks {
         let verdict = self.verdict(attributes.as_ref(), now);
         let mut answer = Vec::with_capacity(response::USUAL_BYTES);
         let http = http(attributes.as_ref());
-        response::write(&mut answer, http, &verdict);
+        response::write(&mut answer, http, &verdict, self.soap);
         answer
     }
 
@@ -83,7 +92,8 @@ impl Checks {
         let mut verdict = self.verdict(attributes.as_ref(), now);
         let http = http(attributes.as_ref());
         if let (Some(next), Decision::Allow(permit)) = (&self.next, &verdict.decision) {
-            match next.ask(headers, body.clone()).await {
+            // By itself, so that a check without a next does not carry it about.
+            match Box::pin(next.ask(headers, body.clone())).await {
                 Ok(answer) => {
                     log(http, &verdict.decision);
                     return answer.reply(|out| response::write_beside(out, &verdict));
@@ -93,7 +103,7 @@ impl Checks {
         }
         log(http, &verdict.decision);
         grpc::reply(grpc::body(response::USUAL_BYTES, |out| {
-            response::write(out, http, &verdict);
+            response::write(out, http, &verdict, self.soap);
         }))
     }
 

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use rescind_runtime::tls::TlsListener;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
-use tonic::{server::NamedService as _, transport::Server};
+use tonic::transport::Server;
 use tonic_health::{
     ServingStatus,
     pb::health_server::HealthServer,
@@ -14,7 +14,7 @@ use tonic_health::{
 use tracing::debug;
 
 use crate::{
-    check::{CheckService, Checks},
+    check::{CheckLayer, Checks, SERVICE},
     config::AuthService,
 };
 
@@ -31,7 +31,7 @@ const MAX_STREAMS: u32 = 1024;
 /// An ext_authz server whose port is bound.
 #[derive(Debug)]
 pub(super) struct CheckServer {
-    checks: CheckService,
+    checks: CheckLayer,
     max_header_limit: u32,
     listener: TlsListener,
     ready: watch::Receiver<bool>,
@@ -45,7 +45,7 @@ impl CheckServer {
         ready: watch::Receiver<bool>,
     ) -> Self {
         Self {
-            checks: CheckService::new(checks, config.max_message_size),
+            checks: CheckLayer::new(checks, config.max_message_size),
             max_header_limit: config.max_header_limit,
             listener,
             ready,
@@ -71,8 +71,8 @@ impl CheckServer {
             .http2_keepalive_timeout(Some(PING_TIMEOUT))
             .http2_max_header_list_size(self.max_header_limit)
             .max_concurrent_streams(MAX_STREAMS)
+            .layer(self.checks)
             .add_service(health)
-            .add_service(self.checks)
             .serve_with_incoming_shutdown(self.listener, cancel.clone().cancelled_owned());
         let too_long = async {
             cancel.cancelled().await;
@@ -102,7 +102,7 @@ async fn report(reporter: &HealthReporter, ready: bool) {
         true => ServingStatus::Serving,
         false => ServingStatus::NotServing,
     };
-    for service in ["", CheckService::NAME] {
+    for service in ["", SERVICE] {
         reporter.set_service_status(service, status).await;
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use rescind_authz::{Decision, Denial, Permit};
+use rescind_authz::{Decision, Denial, Fault, Headers as _, Permit};
 
 use super::{
     attributes::HttpRequest,
@@ -13,17 +13,25 @@ use crate::engine::Verdict;
 /// Choreo Connect's router turns a refusal without this key into a 500 of its own.
 const REPLY: (&str, &str) = ("choreo-connect-enforcer-reply", "Ok");
 
+const CONTENT_TYPE: &str = "content-type";
+
 /// As much as most answers take.
 pub(super) const USUAL_BYTES: usize = 1024;
 
 /// `CheckResponse.dynamic_metadata`.
 const DYNAMIC_METADATA: u32 = 4;
 
-/// What the decision is, with the set's version and age for the access log.
-pub(super) fn write(out: &mut Vec<u8>, http: Option<&HttpRequest<'_>>, verdict: &Verdict) {
+/// What the decision is, with the set's version and age for the access log. A refusal is said by a SOAP fault where `soap`
+/// allows that and the request asks for it.
+pub(super) fn write(
+    out: &mut Vec<u8>,
+    http: Option<&HttpRequest<'_>>,
+    verdict: &Verdict,
+    soap: bool,
+) {
     match &verdict.decision {
         Decision::Allow(permit) => allowed(out, permit),
-        Decision::Deny(denial) => denied(out, denial),
+        Decision::Deny(denial) => denied(out, denial, http.filter(|_| soap).and_then(fault)),
     }
     message(out, DYNAMIC_METADATA, |fields| {
         let id = http.map(HttpRequest::correlation_id).unwrap_or_default();
@@ -84,8 +92,14 @@ fn allowed(out: &mut Vec<u8>, permit: &Permit) {
     });
 }
 
+/// What a request wants to be told errors in, if not in JSON.
+fn fault(http: &HttpRequest<'_>) -> Option<Fault> {
+    let content_type = http.values("content-type").next()?;
+    Fault::wanted(content_type, http.values("soapaction").next().is_some())
+}
+
 /// The request is refused.
-fn denied(out: &mut Vec<u8>, denial: &Denial) {
+fn denied(out: &mut Vec<u8>, denial: &Denial, fault: Option<Fault>) {
     let answer = denial.answer;
     message(out, 1, |status| {
         number(status, 1, answer.grpc_code().unsigned_abs().into());
@@ -95,9 +109,15 @@ fn denied(out: &mut Vec<u8>, denial: &Denial) {
             number(status, 1, answer.status().into());
         });
         for (name, value) in answer.headers() {
-            header(denied, name, value);
+            match fault {
+                Some(fault) if *name == CONTENT_TYPE => header(denied, name, fault.content_type()),
+                _ => header(denied, name, value),
+            }
         }
-        text(denied, 3, answer.body());
+        match fault {
+            Some(fault) => text(denied, 3, &fault.body(answer)),
+            None => text(denied, 3, answer.body()),
+        }
     });
 }
 

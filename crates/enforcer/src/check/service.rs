@@ -9,27 +9,37 @@ use std::{
     task::{Context, Poll},
 };
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, Either};
 use http::{Request, Response};
 use rescind_revocation::UnixSeconds;
 use rescind_runtime::time::unix_now_seconds;
-use tonic::{Status, body::Body, server::NamedService};
-use tower::Service;
+use tonic::body::Body;
+use tower::{Layer, Service};
 
 use super::{Checks, grpc};
 
-/// Answers `envoy.service.auth.v3.Authorization`.
+/// `envoy.service.auth.v3.Authorization`, laid before the other services of a server: a check is not routed.
 #[derive(Debug, Clone)]
-pub struct CheckService {
+pub struct CheckLayer {
     checks: Arc<Checks>,
     /// The largest check, in bytes.
     most: usize,
 }
 
+/// Checks, and behind them the other services.
+#[derive(Debug, Clone)]
+pub struct WithChecks<S> {
+    checks: CheckLayer,
+    others: S,
+}
+
+/// The name of the service.
+pub(crate) const SERVICE: &str = "envoy.service.auth.v3.Authorization";
+
 /// Its one method.
 pub(crate) const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 
-impl CheckService {
+impl CheckLayer {
     /// Answers as `checks` does; a check may have `most` bytes.
     pub fn new(checks: Checks, most: usize) -> Self {
         Self {
@@ -37,36 +47,45 @@ impl CheckService {
             most,
         }
     }
+
+    async fn serve(self, request: Request<Body>) -> Result<Response<Body>, Infallible> {
+        let (call, body) = request.into_parts();
+        let body = match grpc::collect(body, self.most).await {
+            Ok(body) => body.to_bytes(),
+            Err(error) => return Ok(grpc::failed(&error)),
+        };
+        let now = UnixSeconds(unix_now_seconds());
+        Ok(self.checks.serve(&call.headers, body, now).await)
+    }
 }
 
-impl NamedService for CheckService {
-    const NAME: &'static str = "envoy.service.auth.v3.Authorization";
+impl<S> Layer<S> for CheckLayer {
+    type Service = WithChecks<S>;
+
+    fn layer(&self, others: S) -> WithChecks<S> {
+        WithChecks {
+            checks: self.clone(),
+            others,
+        }
+    }
 }
 
-impl Service<Request<Body>> for CheckService {
+impl<S> Service<Request<Body>> for WithChecks<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+    type Future = Either<BoxFuture<'static, Result<Response<Body>, Infallible>>, S::Future>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.others.poll_ready(context)
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let Self { checks, most } = self.clone();
-        Box::pin(async move { Ok(serve(&checks, most, request).await) })
+        match request.uri().path() {
+            CHECK => Either::Left(Box::pin(self.checks.clone().serve(request))),
+            _ => Either::Right(self.others.call(request)),
+        }
     }
-}
-
-async fn serve(checks: &Checks, most: usize, request: Request<Body>) -> Response<Body> {
-    if request.uri().path() != CHECK {
-        return Status::unimplemented("").into_http();
-    }
-    let (call, body) = request.into_parts();
-    let body = match grpc::collect(body, most).await {
-        Ok(body) => body.to_bytes(),
-        Err(error) => return grpc::failed(&error),
-    };
-    let now = UnixSeconds(unix_now_seconds());
-    checks.serve(&call.headers, body, now).await
 }

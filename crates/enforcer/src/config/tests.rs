@@ -132,8 +132,14 @@ fn a_configured_instance_identifier_beats_the_hosts_name() {
 #[test]
 fn sections_of_choreo_connect_are_passed_over_by_name() {
     let text = "
+        [adapter]
+        soapErrorInXMLEnabled = true
         [adapter.server]
         port = 9843
+        [adapter.keystore]
+        certPath = '/home/wso2/security/keystore/mg.pem'
+        [[adapter.vhostMapping]]
+        environment = 'Default'
         [enforcer.authService]
         port = 8081
         keepAliveTime = 600
@@ -168,6 +174,7 @@ fn sections_of_choreo_connect_are_passed_over_by_name() {
         loaded.unused
     );
     assert_eq!(loaded.config.enforcer.security.token_service.len(), 1);
+    assert!(loaded.config.adapter.soap_error_in_xml_enabled);
 }
 
 #[test]
