@@ -5,5 +5,6 @@ pub(crate) mod control_plane;
 pub(crate) mod ext_authz;
 pub(crate) mod gateway;
 pub(crate) mod hub;
+pub(crate) mod raw;
 pub(crate) mod tls;
 pub(crate) mod xds;

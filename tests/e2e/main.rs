@@ -15,6 +15,7 @@ mod doors;
 mod eventually;
 mod hub_input;
 mod next_enforcer;
+mod passthrough;
 mod procedures;
 mod refusals;
 mod restarts;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         classic_client::add(suite);
         doors::add(suite);
         hub_input::add(suite);
+        passthrough::add(suite);
         bursts::add(suite);
         restarts::add(suite);
         startup::add(suite);

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
+use rescind_carry::Upstream;
 use rescind_eventhub::{Catchup, Clock, HubConfig, subscribe};
 use rescind_revocation::UnixMillis;
 use rescind_runtime::{
@@ -23,6 +24,7 @@ use crate::{
     config::Config,
     ingest::{COMMANDS, COMPLETE, HUB, HUB_MESSAGES, Ingest, SweepClock, Writer},
     opening,
+    passthrough::Passthrough,
     prepare::{Clients, prepare},
     publication::{Publication, SourceFlag},
     roster::{Roster, Row, Store, StoreError},
@@ -103,7 +105,8 @@ impl App {
             &config.adapter.xds,
             roster.clone(),
             Arc::clone(&tasks.metrics.xds),
-        );
+        )
+        .carrying(tasks.passthrough(prepared.original.as_ref(), &config)?);
         api.serve(reader, roster, discovery.streams.clone());
         tasks.serve(xds, admin, discovery);
         serving.done();
@@ -135,6 +138,7 @@ struct AllMetrics {
     adapter: Arc<Metrics>,
     hub: Arc<rescind_eventhub::Metrics>,
     xds: Arc<rescind_xds::server::Metrics>,
+    carry: Arc<rescind_carry::Metrics>,
 }
 
 impl AllMetrics {
@@ -142,6 +146,7 @@ impl AllMetrics {
         self.adapter.register(registry);
         self.hub.register(registry);
         self.xds.register(registry);
+        self.carry.register(registry);
     }
 }
 
@@ -267,6 +272,24 @@ impl Tasks {
             self.supervisor.spawn("roster", keep);
         }
         roster
+    }
+
+    /// The way to the original, where one is configured.
+    fn passthrough(
+        &mut self,
+        original: Option<&Upstream>,
+        config: &Config,
+    ) -> anyhow::Result<Option<Passthrough>> {
+        let Some(original) = original else {
+            return Ok(None);
+        };
+        let max_calls = config.adapter.xds.passthrough.max_calls;
+        let metrics = Arc::clone(&self.metrics.carry);
+        let passthrough = Passthrough::new(original, max_calls, metrics)?;
+        let token = self.supervisor.token();
+        let watch = passthrough.clone().watch(self.health.clone(), token);
+        self.supervisor.spawn("pass-through", watch);
+        Ok(Some(passthrough))
     }
 
     /// The way out: the two ports.

@@ -13,10 +13,12 @@ use rescind_runtime::{
 use serde::{Deserialize, Serialize};
 
 mod control_plane;
+mod passthrough;
 mod unused;
 
 pub use control_plane::{Broker, BrokerMode, BrokerTls, ControlPlane};
 pub(crate) use control_plane::{path, set};
+pub use passthrough::Passthrough;
 
 /// Where the file is when `--config` does not say.
 pub const DEFAULT_PATH: &str = "/etc/rescind/adapter.toml";
@@ -97,6 +99,8 @@ pub struct Xds {
     pub full_sync_places: u32,
     /// After so long, and up to a tenth more, a connection is ended so that its client finds an adapter anew; 0 is never.
     pub max_connection_age: Seconds,
+    /// `[adapter.xds.passthrough]`
+    pub passthrough: Passthrough,
 }
 
 /// `[adapter.admin]`: `/livez`, `/readyz`, `/metrics` and the API below `/v1`, over HTTPS.
@@ -164,6 +168,7 @@ impl Default for Xds {
             max_streams_per_client: 20_000,
             full_sync_places: 16,
             max_connection_age: Seconds(3600),
+            passthrough: Passthrough::default(),
         }
     }
 }
@@ -255,6 +260,7 @@ pub fn check(config: &Config, problems: &mut Problems) {
             "expected names of certificates, or \"*\" for all that the trust store accepts",
         );
     }
+    adapter.xds.passthrough.check(problems);
     if adapter.roster.forget_after < Seconds(3600) {
         problems.add("adapter.roster.forgetAfter", "expected 3600 or more");
     }

@@ -12,6 +12,7 @@ pub mod config;
 mod ingest;
 mod metrics;
 mod opening;
+mod passthrough;
 mod peer;
 mod prepare;
 mod publication;

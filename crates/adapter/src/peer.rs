@@ -1,8 +1,10 @@
 //! What a client of the xDS port is called in log and status, and whether it may subscribe: by the name in its certificate.
 
+use std::sync::Arc;
+
 use rescind_xds::server::{Admit, Identify};
 use tonic::{
-    Extensions,
+    Extensions, Status,
     transport::server::{TcpConnectInfo, TlsConnectInfo},
 };
 use x509_parser::{extensions::GeneralName, parse_x509_certificate};
@@ -20,9 +22,36 @@ fn name(extensions: &Extensions) -> Option<String> {
     Some(name.unwrap_or_else(|| "unnamed".to_owned()))
 }
 
-/// Admits whose name fits one of `patterns`.
-pub(crate) fn admit(patterns: Vec<String>) -> Admit {
-    Admit::by(move |name| patterns.iter().any(|pattern| fits(pattern, name)))
+/// The names that may subscribe.
+#[derive(Debug, Clone)]
+pub(crate) struct Allowed(Arc<[String]>);
+
+impl Allowed {
+    /// Whose name fits one of `patterns`.
+    pub(crate) fn new(patterns: &[String]) -> Self {
+        Self(patterns.into())
+    }
+
+    /// For streams.
+    pub(crate) fn admit(&self) -> Admit {
+        let allowed = self.clone();
+        Admit::by(move |name| allowed.holds(name))
+    }
+
+    /// For a question by itself.
+    pub(crate) fn check(&self, extensions: &Extensions) -> Result<(), Status> {
+        let name = name(extensions).unwrap_or_default();
+        match self.holds(&name) {
+            true => Ok(()),
+            false => Err(Status::permission_denied(
+                "this certificate's name may not ask here (adapter.xds.allowedClients)",
+            )),
+        }
+    }
+
+    fn holds(&self, name: &str) -> bool {
+        self.0.iter().any(|pattern| fits(pattern, name))
+    }
 }
 
 /// Whether `name` is `pattern`, where `*` stands for any text.

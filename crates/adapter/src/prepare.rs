@@ -2,14 +2,16 @@
 
 use std::path::Path;
 
+use rescind_carry::Upstream;
 use rescind_eventhub::{Catchup, CatchupConfig, HubConfig, HubTls, Mode};
 use rescind_runtime::{
     exit::UsageError,
     tls::{self, ClientAuth, Identity, TlsError, Trust},
 };
+use rustls::pki_types::ServerName;
 use tracing::warn;
 
-use crate::config::{BrokerMode, BrokerTls, Config, path, set};
+use crate::config::{BrokerMode, BrokerTls, Config, Passthrough, path, set};
 
 const TRUST_STORE: &str = "adapter.truststore.location";
 
@@ -20,6 +22,8 @@ pub(crate) struct Prepared {
     pub(crate) xds_tls: std::sync::Arc<rustls::ServerConfig>,
     /// TLS of the admin port.
     pub(crate) admin_tls: std::sync::Arc<rustls::ServerConfig>,
+    /// The original; `None` where nothing is carried.
+    pub(crate) original: Option<Upstream>,
     /// `None` where the control plane is switched off.
     pub(crate) control_plane: Option<Clients>,
 }
@@ -48,8 +52,35 @@ pub(crate) fn prepare(config: &Config) -> anyhow::Result<Prepared> {
     Ok(Prepared {
         xds_tls: usage(xds_tls, "adapter.keystore")?,
         admin_tls: usage(admin_tls, "adapter.keystore")?,
+        original: original(config, &trust)?,
         control_plane,
     })
+}
+
+/// Where what is not ours is carried.
+fn original(config: &Config, trust: &TrustStore<'_>) -> anyhow::Result<Option<Upstream>> {
+    const SECTION: &str = "adapter.xds.passthrough";
+    const CA_FILE: &str = "adapter.xds.passthrough.caFile";
+    let Passthrough {
+        address,
+        server_name,
+        cert_path,
+        key_path,
+        ca_file,
+        max_calls: _,
+    } = &config.adapter.xds.passthrough;
+    let Some(address) = set(address) else {
+        return Ok(None);
+    };
+    let own = path(cert_path).zip(path(key_path));
+    let identity = match own {
+        Some((cert, key)) => Identity::new(cert, key),
+        None => config.adapter.keystore.identity(),
+    };
+    let tls = tls::client_config(&trust.or_own(ca_file, CA_FILE)?, Some(&identity), &[]);
+    let name = ServerName::try_from(server_name.clone())
+        .map_err(|error| UsageError::of("adapter.xds.passthrough.serverName", error))?;
+    Ok(Some(Upstream::new(address, name, usage(tls, SECTION)?)))
 }
 
 fn clients(config: &Config, trust: &TrustStore<'_>) -> anyhow::Result<Clients> {

@@ -8,11 +8,17 @@ use rescind_proto::wso2::discovery::service::keymgt::revoked_token_discovery_ser
 use rescind_runtime::{Health, tls::TlsListener};
 use rescind_xds::server::{self, Handle, Settings, TokenService};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Server;
+use tonic::{service::Routes, transport::Server};
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tracing::{info, warn};
 
-use crate::{config::Xds, peer, publication::Publication, roster::Roster};
+use crate::{
+    config::Xds,
+    passthrough::{Front, Passthrough},
+    peer::{self, Allowed},
+    publication::Publication,
+    roster::Roster,
+};
 
 /// A client on a dead path notices nothing by itself; it answers pings.
 const PING: Duration = Duration::from_secs(30);
@@ -21,6 +27,11 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Streams on one connection: the original client opens another one after each NACK, and with few allowed its ACKs queue
 /// inside it for ever.
 const STREAMS: u32 = 1_000_000;
+
+/// What a client may send on one stream ahead of its reader, and on a connection: who is not read on as many streams as may
+/// be carried at once still leaves room for the ACKs of the others.
+const STREAM_WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = 4096 * STREAM_WINDOW;
 
 /// Fewer files than this cannot hold a hundred gateways beside the rest.
 const FEW_FILES: u64 = 1024;
@@ -36,6 +47,8 @@ pub(crate) struct Discovery {
     /// Its streams.
     pub(crate) streams: Handle,
     max_connection_age: Option<Duration>,
+    allowed: Allowed,
+    passthrough: Option<Passthrough>,
 }
 
 impl Discovery {
@@ -45,11 +58,12 @@ impl Discovery {
         roster: Roster,
         metrics: Arc<server::Metrics>,
     ) -> Self {
+        let allowed = Allowed::new(&xds.allowed_clients);
         let age = xds.max_connection_age.duration();
         let max_connection_age = (!age.is_zero()).then_some(age);
         let settings = Settings {
             identify: peer::identify(),
-            admit: peer::admit(xds.allowed_clients.clone()),
+            admit: allowed.admit(),
             max_streams: xds.max_streams_per_client as usize,
             full_sync_places: xds.full_sync_places as usize,
             max_connection_age,
@@ -61,6 +75,16 @@ impl Discovery {
             service,
             streams,
             max_connection_age,
+            allowed,
+            passthrough: None,
+        }
+    }
+
+    /// With what is not ours carried to the original.
+    pub(crate) fn carrying(self, passthrough: Option<Passthrough>) -> Self {
+        Self {
+            passthrough,
+            ..self
         }
     }
 
@@ -75,24 +99,34 @@ impl Discovery {
             service,
             streams,
             max_connection_age,
+            allowed,
+            passthrough,
         } = self;
         let (reporter, health_service) = tonic_health::server::health_reporter();
+        let carried = passthrough.clone();
         let drained = async {
             cancel.cancelled().await;
+            if let Some(carried) = carried {
+                carried.drain();
+            }
             streams.drain().await;
         };
         let mut server = Server::builder()
             .http2_keepalive_interval(Some(PING))
             .http2_keepalive_timeout(Some(PING_TIMEOUT))
-            .max_concurrent_streams(STREAMS);
+            .max_concurrent_streams(STREAMS)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW);
         if let Some(age) = max_connection_age {
             // GOAWAY goes out then; the streams themselves end a little later, each at its own time.
             server = server.max_connection_age(age);
         }
-        let server = server
+        let own = Routes::default()
             .add_service(service)
             .add_service(health_service)
-            .serve_with_incoming_shutdown(listener, drained);
+            .prepare();
+        let front = Front::new(own, passthrough, allowed);
+        let server = server.serve_with_incoming_shutdown(front, listener, drained);
         tokio::select! {
             served = server => served.context("the xDS server has failed"),
             never = report(&reporter, &health) => match never {},

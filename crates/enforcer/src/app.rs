@@ -21,6 +21,7 @@ use crate::{
     parts::{self, Parts},
 };
 
+mod carried;
 mod server;
 
 use server::CheckServer;
@@ -42,7 +43,9 @@ impl App {
         let certificates = parts::certificates(config)?;
         let metrics = Metrics::register(&mut registry("enforcer", env!("CARGO_PKG_VERSION")));
         parts::keys(config, &certificates, &Health::new(), &metrics)?;
-        parts::next(config, certificates.adapter())?;
+        let tls = parts::next_tls(config, certificates.adapter())?;
+        parts::next(config, tls.clone())?;
+        parts::rest_carry(config, &tls)?;
         Ok(())
     }
 
@@ -58,17 +61,20 @@ impl App {
         let tls = certificates.checks();
         let listener = TlsListener::bind(&service.host, service.port.get(), tls).await?;
         let reloader = parts.reloader(config, &certificates, Some(&listener));
-        let next = parts::next(config, reloader.adapter(&certificates))?.map(|link| {
+        let tls = parts::next_tls(config, reloader.adapter(&certificates))?;
+        let next = parts::next(config, tls.clone())?.map(|link| {
             let timeout = Duration::from_secs(config.next.timeout);
             Next::new(link, timeout, health.clone(), parts.metrics.clone())
         });
+        let carry = parts::carry(config, &tls, &mut registry)?;
+        let rest_carry = parts::rest_carry(config, &tls)?;
         let checks = Checks::new(engine.clone(), enforcer.security.payload_keys());
         let checks = checks
             .with_soap_faults(config.adapter.soap_error_in_xml_enabled)
             .before(next.clone());
-        let checks = CheckServer::new(checks, service, listener, health.watch());
+        let checks = CheckServer::new(checks, service, listener, health.watch()).carrying(carry);
         let tokens = RevokedTokens::new(engine.clone(), &enforcer.management);
-        let admin = Admin::new(health.clone(), Arc::new(registry)).merge(tokens.router());
+        let admin = Admin::new(health.clone(), Arc::new(registry)).merge(tokens.router(rest_carry));
         let rest = &enforcer.rest_server;
         let admin = match rest.enabled {
             true => {

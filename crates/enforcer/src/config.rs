@@ -19,7 +19,7 @@ mod state;
 mod xds;
 
 pub(crate) use checks::is_header_name;
-pub use next::Next;
+pub use next::{Next, NextRest};
 pub use schema::SCHEMA;
 pub use security::{
     ApiKey, AuthHeader, Cache, Claim, JwtAuthn, Role, Security, TokenService, VerificationMode,
@@ -70,7 +70,8 @@ pub struct Enforcer {
     pub staleness: Staleness,
     /// The ext_authz server.
     pub auth_service: AuthService,
-    /// The admin server.
+    /// The admin server. Choreo Connect reads its keys in any case, and its template has this one in lower case.
+    #[serde(alias = "restserver")]
     pub rest_server: RestServer,
     /// Who may see the revoked tokens on it.
     pub management: Management,

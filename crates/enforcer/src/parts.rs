@@ -5,6 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use prometheus_client::registry::Registry;
 use rescind_authz::{Policy, VerifiedTokens};
+use rescind_carry::{GrpcCarry, HttpCarry, Upstream};
 use rescind_revocation::RevokedSet;
 use rescind_runtime::{
     exit::UsageError,
@@ -180,29 +181,65 @@ fn policy(config: &Config) -> Policy {
     }
 }
 
-/// The way to the next enforcer, if there is one. `own` is what peers are shown where it has no certificate of its own.
+/// The way to the next enforcer, if there is one.
 pub(crate) fn next(
     config: &Config,
-    own: Arc<rustls::ClientConfig>,
+    tls: Arc<rustls::ClientConfig>,
 ) -> anyhow::Result<Option<NextLink>> {
-    let next = &config.next;
-    let Some(address) = next.endpoint() else {
+    let Some(address) = config.next.endpoint() else {
         return Ok(None);
     };
     let dial = Dial {
         address,
-        server_name: ServerName::try_from(next.server_name.clone()).context("next.serverName")?,
-        tls: next_tls(config)?.unwrap_or(own),
+        server_name: next_name(config)?,
+        tls,
     };
     Ok(Some(NextLink::new(dial).context("next.serverName")?))
 }
 
-/// Certificates for the next enforcer alone, where the configuration names any.
-fn next_tls(config: &Config) -> Result<Option<Arc<rustls::ClientConfig>>, UsageError> {
+/// What carries the gRPC calls that are not ours, if there is a next enforcer.
+pub(crate) fn carry(
+    config: &Config,
+    tls: &Arc<rustls::ClientConfig>,
+    registry: &mut Registry,
+) -> anyhow::Result<Option<GrpcCarry>> {
+    let Some(address) = config.next.endpoint() else {
+        return Ok(None);
+    };
+    let metrics = Arc::new(rescind_carry::Metrics::default());
+    metrics.register(registry.sub_registry_with_prefix("enforcer"));
+    let upstream = Upstream::new(address, next_name(config)?, tls.clone());
+    let carry = GrpcCarry::new(&upstream, rescind_carry::Settings::default(), metrics);
+    Ok(Some(carry.context("next.address")?))
+}
+
+/// What carries the admin requests that are not ours, if they go anywhere.
+pub(crate) fn rest_carry(
+    config: &Config,
+    tls: &Arc<rustls::ClientConfig>,
+) -> anyhow::Result<Option<HttpCarry>> {
+    let Some(address) = config.next.rest.endpoint() else {
+        return Ok(None);
+    };
+    let upstream = Upstream::new(address, next_name(config)?, tls.clone());
+    Ok(Some(
+        HttpCarry::new(&upstream).context("next.rest.address")?,
+    ))
+}
+
+fn next_name(config: &Config) -> anyhow::Result<ServerName<'static>> {
+    ServerName::try_from(config.next.server_name.clone()).context("next.serverName")
+}
+
+/// How the next enforcer is met; `own` where the configuration names no certificates for it alone.
+pub(crate) fn next_tls(
+    config: &Config,
+    own: Arc<rustls::ClientConfig>,
+) -> Result<Arc<rustls::ClientConfig>, UsageError> {
     let (next, enforcer) = (&config.next, &config.enforcer);
     let given = |path: &Path| !path.as_os_str().is_empty();
-    if !given(&next.cert_path) && !given(&next.trusted_certs) {
-        return Ok(None);
+    if !next.is_configured() || !given(&next.cert_path) && !given(&next.trusted_certs) {
+        return Ok(own);
     }
     let (trust, key) = match given(&next.trusted_certs) {
         true => (&next.trusted_certs, "next.trustedCerts"),
@@ -219,7 +256,5 @@ fn next_tls(config: &Config) -> Result<Option<Arc<rustls::ClientConfig>>, UsageE
         ),
         false => (enforcer.keystore.identity(), "enforcer.keystore"),
     };
-    client_config(&trust, Some(&identity), ALPN_H2)
-        .map(Some)
-        .map_err(|error| UsageError::of(key, error))
+    client_config(&trust, Some(&identity), ALPN_H2).map_err(|error| UsageError::of(key, error))
 }

@@ -86,9 +86,11 @@ fn check<P: Part>(loaded: &Loaded<P::Config>) -> anyhow::Result<()> {
 fn page<T: Serialize>(loaded: &Loaded<T>) -> String {
     let unused = loaded.unused.iter();
     let overridden = loaded.overridden.iter();
+    let written = loaded.written().into_iter();
     let lines = loaded
         .describe()
         .into_iter()
+        .chain(written.map(|key| format!("used of the file: {key}")))
         .chain(unused.map(|key| format!("not used here: {key}")))
         .chain(overridden.map(|key| format!("from the environment: {key}")))
         .chain(["the configuration is good".to_owned()]);

@@ -189,6 +189,25 @@ fn a_wrong_value_is_named_with_its_line_and_what_would_be_right() {
 }
 
 #[test]
+fn a_wrong_pass_through_is_named_in_one_go() {
+    check_problems(
+        &with_control_plane(
+            "[adapter.xds.passthrough]\n\
+             address = \"adapter\"\n\
+             serverName = \"a b\"\n\
+             certPath = \"cert.pem\"\n\
+             maxCalls = 5000",
+        ),
+        &[
+            "2: adapter.xds.passthrough.address: expected host:port",
+            "3: adapter.xds.passthrough.serverName: expected a DNS name",
+            "1: adapter.xds.passthrough.keyPath: expected the private key",
+            "5: adapter.xds.passthrough.maxCalls: expected 1 to 4096, found 5000",
+        ],
+    );
+}
+
+#[test]
 fn a_wrong_control_plane_is_named_in_one_go() {
     check_problems(
         "[controlPlane]\n\

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use rescind_carry::GrpcCarry;
 use rescind_runtime::tls::TlsListener;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
@@ -11,8 +12,10 @@ use tonic_health::{
     pb::health_server::HealthServer,
     server::{HealthReporter, HealthService},
 };
+use tower::ServiceBuilder;
 use tracing::debug;
 
+use super::carried::CarryLayer;
 use crate::{
     check::{CheckLayer, Checks, SERVICE},
     config::AuthService,
@@ -28,10 +31,15 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Checks in flight on one connection. One takes some 20 microseconds, so more would only wait.
 const MAX_STREAMS: u32 = 1024;
 
+/// Where calls are carried: a call that nobody reads must leave room for checks on the same connection.
+const STREAM_WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = 256 * 1024 * 1024;
+
 /// An ext_authz server whose port is bound.
 #[derive(Debug)]
 pub(super) struct CheckServer {
     checks: CheckLayer,
+    carry: Option<GrpcCarry>,
     max_header_limit: u32,
     listener: TlsListener,
     ready: watch::Receiver<bool>,
@@ -46,10 +54,16 @@ impl CheckServer {
     ) -> Self {
         Self {
             checks: CheckLayer::new(checks, config.max_message_size),
+            carry: None,
             max_header_limit: config.max_header_limit,
             listener,
             ready,
         }
+    }
+
+    /// With what is not ours carried by `carry`.
+    pub(super) fn carrying(self, carry: Option<GrpcCarry>) -> Self {
+        Self { carry, ..self }
     }
 
     pub(super) fn local_addr(&self) -> SocketAddr {
@@ -66,14 +80,31 @@ impl CheckServer {
         report(&reporter, ready).await;
         let health = HealthServer::new(HealthService::from_health_reporter(reporter.clone()));
         let _reporting = AbortOnDropHandle::new(tokio::spawn(follow(reporter, self.ready)));
-        let server = Server::builder()
+        let mut server = Server::builder()
             .http2_keepalive_interval(Some(PING_INTERVAL))
             .http2_keepalive_timeout(Some(PING_TIMEOUT))
             .http2_max_header_list_size(self.max_header_limit)
-            .max_concurrent_streams(MAX_STREAMS)
+            .max_concurrent_streams(MAX_STREAMS);
+        if self.carry.is_some() {
+            server = server
+                .initial_stream_window_size(STREAM_WINDOW)
+                .initial_connection_window_size(CONNECTION_WINDOW);
+        }
+        let carry = self.carry.clone();
+        let draining = cancel.clone();
+        let drained = async move {
+            draining.cancelled().await;
+            if let Some(carry) = carry {
+                carry.drain();
+            }
+        };
+        let layers = ServiceBuilder::new()
             .layer(self.checks)
+            .layer(CarryLayer(self.carry));
+        let server = server
+            .layer(layers)
             .add_service(health)
-            .serve_with_incoming_shutdown(self.listener, cancel.clone().cancelled_owned());
+            .serve_with_incoming_shutdown(self.listener, drained);
         let too_long = async {
             cancel.cancelled().await;
             tokio::time::sleep(GRACE).await;

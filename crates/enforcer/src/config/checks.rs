@@ -272,7 +272,22 @@ fn adapters(config: &Xds, problems: &mut Problems) {
 
 fn next(config: &Next, problems: &mut Problems) {
     if !config.is_configured() {
+        if !config.rest.address.is_empty() {
+            problems.add(
+                "next.address",
+                "missing, expected where next.rest belongs to",
+            );
+        }
         return;
+    }
+    if !config.rest.address.is_empty() && xds::split(&config.rest.address).is_none() {
+        problems.add(
+            "next.rest.address",
+            format!(
+                "expected host or host:port, found {:?}",
+                config.rest.address
+            ),
+        );
     }
     if xds::split(&config.address).is_none() {
         problems.add(

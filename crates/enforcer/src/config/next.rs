@@ -27,16 +27,24 @@ pub struct Next {
     pub timeout: u64,
     /// Whether credentials are verified here too, as `enforcer.security` says. Missing ones are left to it in any case.
     pub verify: bool,
+    /// Its admin server.
+    pub rest: NextRest,
+}
+
+/// The admin server of the next enforcer: what is asked of ours and is not ours goes there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct NextRest {
+    /// `host` or `host:port`; empty: nothing goes on.
+    pub address: String,
+    /// The port, where the address has none.
+    pub port: Port,
 }
 
 impl Next {
     /// `host:port`, where there is a next.
     pub fn endpoint(&self) -> Option<String> {
-        match xds::split(&self.address) {
-            None => None,
-            Some((_, Some(_))) => Some(self.address.clone()),
-            Some((_, None)) => Some(format!("{}:{}", self.address, self.port)),
-        }
+        endpoint(&self.address, self.port)
     }
 
     /// Whether there is one.
@@ -45,23 +53,50 @@ impl Next {
     }
 }
 
+impl NextRest {
+    /// `host:port`, where there is one.
+    pub fn endpoint(&self) -> Option<String> {
+        endpoint(&self.address, self.port)
+    }
+}
+
+fn endpoint(address: &str, port: Port) -> Option<String> {
+    match xds::split(address)? {
+        (_, Some(_)) => Some(address.to_owned()),
+        (_, None) => Some(format!("{address}:{port}")),
+    }
+}
+
+const fn port(port: u16) -> Port {
+    match Port::new(port) {
+        Some(port) => port,
+        None => panic!("0 is no port"),
+    }
+}
+
+/// Choreo Connect's port.
+impl Default for NextRest {
+    fn default() -> Self {
+        Self {
+            address: String::new(),
+            port: const { port(9001) },
+        }
+    }
+}
+
 /// Choreo Connect's port, and the name in its certificate.
 impl Default for Next {
     fn default() -> Self {
         Self {
             address: String::new(),
-            port: const {
-                match Port::new(8081) {
-                    Some(port) => port,
-                    None => panic!("0 is no port"),
-                }
-            },
+            port: const { port(8081) },
             server_name: "enforcer".to_owned(),
             cert_path: PathBuf::new(),
             key_path: PathBuf::new(),
             trusted_certs: PathBuf::new(),
             timeout: 15,
             verify: false,
+            rest: NextRest::default(),
         }
     }
 }

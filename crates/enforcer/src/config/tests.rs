@@ -319,6 +319,14 @@ fn each_wrong_value_is_named_with_its_line_and_what_would_be_right() {
             "enforcer.toml:3: next.serverName: expected the name in the next enforcer's certificate, found \"a b\"",
         ),
         (
+            "[next]\naddress = 'a'\nrest.address = 'a b'\n".to_owned(),
+            "enforcer.toml:3: next.rest.address: expected host or host:port, found \"a b\"",
+        ),
+        (
+            "[next.rest]\naddress = 'a'\n".to_owned(),
+            "next.address: missing, expected where next.rest belongs to",
+        ),
+        (
             "[next]\naddress = 'a'\ntimeout = 0\n".to_owned(),
             "enforcer.toml:3: next.timeout: expected 1-60 seconds, found 0",
         ),

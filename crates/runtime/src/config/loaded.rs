@@ -192,6 +192,21 @@ impl<T> Loaded<T> {
         describe::lines(&self.config, &self.templates)
     }
 
+    /// What the file says that is in force, secrets included by name: `controlPlane.password (line 12)`, sorted.
+    pub fn written(&self) -> Vec<String> {
+        let mut keys = self.origins.iter().peekable();
+        let mut written = Vec::new();
+        while let Some((key, origin)) = keys.next() {
+            let holds_others = keys
+                .peek()
+                .is_some_and(|(next, _)| path::is_within(next, key));
+            if let (Origin::Line(line), false, false) = (origin, key.is_empty(), holds_others) {
+                written.push(format!("{key} (line {line})"));
+            }
+        }
+        written
+    }
+
     /// Logs the configuration in force (INFO, one line), and the keys that are not used (WARN, one line). Call it once the
     /// log has been started.
     pub fn log(&self)

@@ -1,0 +1,89 @@
+//! `[adapter.xds.passthrough]`: Choreo Connect's own adapter, to which what is not ours is carried.
+
+use std::path::PathBuf;
+
+use rescind_runtime::config::Problems;
+use rustls::pki_types::ServerName;
+use serde::{Deserialize, Serialize};
+
+use super::path;
+
+/// The front of an xDS port gives each call 64 KiB, and all of a connection's 256 MiB: more calls could wait for each other.
+const MOST_CALLS: usize = 4096;
+
+/// `[adapter.xds.passthrough]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Passthrough {
+    /// `host:port` of the original; empty: what is not ours is refused.
+    pub address: String,
+    /// The name in its certificate.
+    pub server_name: String,
+    /// Our certificate, in place of `adapter.keystore`.
+    pub cert_path: PathBuf,
+    /// Its private key.
+    pub key_path: PathBuf,
+    /// Trust, in place of `adapter.truststore`.
+    pub ca_file: PathBuf,
+    /// So many calls at once.
+    pub max_calls: usize,
+}
+
+impl Default for Passthrough {
+    fn default() -> Self {
+        Self {
+            address: String::new(),
+            server_name: "adapter".into(),
+            cert_path: PathBuf::new(),
+            key_path: PathBuf::new(),
+            ca_file: PathBuf::new(),
+            max_calls: MOST_CALLS,
+        }
+    }
+}
+
+impl Passthrough {
+    pub(super) fn check(&self, problems: &mut Problems) {
+        const SECTION: &str = "adapter.xds.passthrough";
+        let Self {
+            address,
+            server_name,
+            cert_path,
+            key_path,
+            ca_file: _,
+            max_calls,
+        } = self;
+        if !address.is_empty() && !is_address(address) {
+            problems.add(
+                format!("{SECTION}.address"),
+                "expected host:port, such as \"adapter:18001\"",
+            );
+        }
+        if ServerName::try_from(server_name.as_str()).is_err() {
+            problems.add(format!("{SECTION}.serverName"), "expected a DNS name");
+        }
+        match (path(cert_path), path(key_path)) {
+            (Some(_), None) => problems.add(
+                format!("{SECTION}.keyPath"),
+                "expected the private key of certPath",
+            ),
+            (None, Some(_)) => problems.add(
+                format!("{SECTION}.certPath"),
+                "expected the certificate of keyPath",
+            ),
+            _ => {}
+        }
+        if !(1..=MOST_CALLS).contains(max_calls) {
+            problems.add(
+                format!("{SECTION}.maxCalls"),
+                format!("expected 1 to {MOST_CALLS}, found {max_calls}"),
+            );
+        }
+    }
+}
+
+fn is_address(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok_and(|port| port > 0)
+    })
+}

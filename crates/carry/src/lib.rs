@@ -1,0 +1,29 @@
+//! Carries calls to another server as they are: what is not ours passes through us.
+//!
+//! [`GrpcCarry`] takes any gRPC call, unary or of any kind of stream, and gives it to one upstream over HTTP/2 and TLS:
+//! frames, metadata, trailers, deadline, cancellation and flow control in both directions, without decoding a message and
+//! without a limit on its size. [`HttpCarry`] does the same for plain requests over HTTP/1.1. Both are tower services that
+//! never fail: an upstream that is away is an answer (`UNAVAILABLE`, 502).
+//!
+//! It does not decide who may call and logs nothing of what it carries. Each carrier has connections of its own, so that
+//! nothing it carries shares a window or a queue with anything else.
+
+mod body;
+mod connection;
+mod dial;
+mod grpc;
+mod headers;
+mod http;
+mod metrics;
+mod pool;
+mod status;
+mod upload;
+
+#[cfg(test)]
+mod tests;
+
+pub use body::GrpcBody;
+pub use dial::{Away, Upstream};
+pub use grpc::{GrpcCarry, Settings};
+pub use http::HttpCarry;
+pub use metrics::Metrics;

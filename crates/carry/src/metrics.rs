@@ -1,0 +1,104 @@
+//! What a gRPC carrier counts.
+
+use std::sync::Arc;
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeLabelValue},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
+};
+use tokio::sync::OwnedSemaphorePermit;
+
+/// Calls and connections of one carrier.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    calls: Family<OutcomeLabel, Counter>,
+    in_flight: Gauge,
+    pub(crate) up: Gauge,
+    pub(crate) connections: Gauge,
+    pub(crate) failed_connections: Counter,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: Outcome,
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[allow(non_camel_case_types, reason = "the names are the label values")]
+pub(crate) enum Outcome {
+    /// The upstream said OK.
+    ok,
+    /// The upstream said anything else.
+    error,
+    /// The upstream was away, or went away.
+    away,
+    /// Refused or ended by us: too many calls, the deadline, the drain.
+    ended,
+    /// Its caller left.
+    cancelled,
+}
+
+/// A call under way: counted as cancelled unless told otherwise before it is dropped.
+#[derive(Debug)]
+pub(crate) struct Call {
+    outcome: Outcome,
+    metrics: Arc<Metrics>,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Metrics {
+    /// Names everything in `registry`, under the registry's own prefix.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "passthrough_calls",
+            "Calls that were carried to the original, by how they ended",
+            self.calls.clone(),
+        );
+        registry.register(
+            "passthrough_calls_in_flight",
+            "Calls that are being carried",
+            self.in_flight.clone(),
+        );
+        registry.register(
+            "passthrough_up",
+            "Whether the original answered when it was last asked",
+            self.up.clone(),
+        );
+        registry.register(
+            "passthrough_connections",
+            "Connections to the original",
+            self.connections.clone(),
+        );
+        registry.register(
+            "passthrough_failed_connections",
+            "Attempts to connect to the original that failed",
+            self.failed_connections.clone(),
+        );
+    }
+
+    pub(crate) fn call(self: &Arc<Self>, permit: Option<OwnedSemaphorePermit>) -> Call {
+        self.in_flight.inc();
+        Call {
+            outcome: Outcome::cancelled,
+            metrics: Arc::clone(self),
+            _permit: permit,
+        }
+    }
+}
+
+impl Call {
+    pub(crate) fn ended(&mut self, outcome: Outcome) {
+        self.outcome = outcome;
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.metrics.in_flight.dec();
+        let outcome = self.outcome;
+        let label = OutcomeLabel { outcome };
+        self.metrics.calls.get_or_create(&label).inc();
+    }
+}

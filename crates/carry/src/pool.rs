@@ -1,0 +1,164 @@
+//! The connections to one upstream: made when a call needs one, as many as its calls need.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, Shared},
+};
+use h2::client::SendRequest;
+use tokio::time::Instant;
+
+use crate::{
+    Away, Metrics, Settings, Upstream,
+    connection::{Connection, Slot},
+    dial::{Dialer, HTTP_2},
+};
+
+/// After a failed attempt calls are refused for so long without another one: many callers are not many attempts.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// More than this, and the upstream allows absurdly few calls on each.
+const MAX_CONNECTIONS: usize = 256;
+
+/// Connections to one upstream.
+pub(crate) struct Pool {
+    dialer: Arc<Dialer>,
+    settings: Settings,
+    metrics: Arc<Metrics>,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    open: Vec<Arc<Connection>>,
+    /// The attempt that is under way; all who wait share it.
+    dialing: Option<Attempt>,
+    failed: Option<(Instant, Away)>,
+}
+
+type Attempt = Shared<BoxFuture<'static, Result<(), Away>>>;
+
+impl Pool {
+    pub(crate) fn new(
+        upstream: &Upstream,
+        settings: Settings,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, Away> {
+        Ok(Self {
+            dialer: Arc::new(Dialer::new(upstream, HTTP_2)?),
+            settings,
+            metrics,
+            state: Arc::default(),
+        })
+    }
+
+    /// A place for a call, and who sends it.
+    pub(crate) async fn ready(&self) -> Result<(Slot, SendRequest<Bytes>), Away> {
+        loop {
+            let slot = self.slot().await?;
+            // An error: that connection was told to go away meanwhile, so the next one.
+            if let Ok(sender) = slot.sender().await {
+                return Ok((slot, sender));
+            }
+        }
+    }
+
+    /// Whether there is a connection; makes one if not.
+    pub(crate) async fn probe(&self) -> Result<(), Away> {
+        let attempt = {
+            let mut state = self.state();
+            state.open.retain(|connection| connection.is_open());
+            if !state.open.is_empty() {
+                return Ok(());
+            }
+            self.attempt(&mut state)
+        };
+        attempt.await
+    }
+
+    async fn slot(&self) -> Result<Slot, Away> {
+        loop {
+            let attempt = {
+                let mut state = self.state();
+                state.open.retain(|connection| connection.is_open());
+                if let Some(slot) = state.open.iter().find_map(Connection::slot) {
+                    return Ok(slot);
+                }
+                if let Some(away) = state.refuses() {
+                    return Err(away);
+                }
+                self.attempt(&mut state)
+            };
+            attempt.await?;
+        }
+    }
+
+    /// Joins the attempt that is under way, or begins one. It goes on when its callers have gone.
+    fn attempt(&self, state: &mut State) -> Attempt {
+        if let Some(attempt) = &state.dialing {
+            return attempt.clone();
+        }
+        let dialer = Arc::clone(&self.dialer);
+        let shared = Arc::clone(&self.state);
+        let (settings, metrics) = (self.settings.clone(), Arc::clone(&self.metrics));
+        let dialing = tokio::spawn(async move {
+            let open = |io| Connection::open(io, settings, Arc::clone(&metrics));
+            let dialed = dialer.dial(open).await;
+            let mut state = lock(&shared);
+            state.dialing = None;
+            match dialed {
+                Ok(connection) => {
+                    state.failed = None;
+                    state.open.push(connection);
+                    Ok(())
+                }
+                Err(away) => {
+                    metrics.failed_connections.inc();
+                    state.failed = Some((Instant::now(), away.clone()));
+                    Err(away)
+                }
+            }
+        });
+        let attempt = dialing
+            .map(|done| done.unwrap_or_else(|_| Err(Away::new("the attempt to connect ended"))))
+            .boxed()
+            .shared();
+        state.dialing = Some(attempt.clone());
+        attempt
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+impl State {
+    /// Why no attempt is made now.
+    fn refuses(&self) -> Option<Away> {
+        if self.open.len() >= MAX_CONNECTIONS {
+            return Some(Away::new("it takes too few calls on each connection"));
+        }
+        let (at, away) = self.failed.as_ref()?;
+        (self.dialing.is_none() && at.elapsed() < PAUSE).then(|| away.clone())
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    // A panic elsewhere leaves nothing half done: each change is one assignment.
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("dialer", &self.dialer)
+            .field("open", &self.state().open)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,340 @@
+//! Our adapter in front of Choreo Connect's: what is not ours passes, and what is ours does not notice.
+
+mod original;
+
+use std::{path::Path, time::Duration};
+
+use prost::bytes::Bytes;
+use rescind_proto::google::protobuf::value::Kind;
+use rescind_stack::Part;
+use tempfile::TempDir;
+use tokio::{sync::mpsc, task::JoinSet};
+use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
+use tonic::{
+    Code, Request, Streaming,
+    metadata::{BinaryMetadataValue, MetadataMap},
+    transport::Channel,
+};
+
+use self::original::{BREAKS, DEAF, ECHO, FLOODS, LEAVES, Original, REFUSES, Shared, UNARY};
+use crate::{
+    clients::{
+        control_plane::jti,
+        raw::RawClient,
+        xds::{XdsStream, first_request},
+    },
+    eventually::eventually,
+    suite::Suite,
+    world::{Broker, World},
+};
+
+pub(crate) fn add(suite: &mut Suite) {
+    suite.shared(
+        "a_call_that_is_not_ours_is_unimplemented_where_there_is_no_original",
+        no_original,
+    );
+    suite.alone(
+        "calls_of_every_kind_pass_to_the_original_and_back",
+        every_kind,
+    );
+    suite.alone(
+        "when_the_original_dies_its_calls_are_unavailable_and_revocations_go_on",
+        original_dies,
+    );
+    suite.alone(
+        "calls_to_the_original_that_nobody_reads_delay_no_revocation_on_the_same_connection",
+        nobody_reads,
+    );
+}
+
+/// A stack whose adapter stands in front of an original, without gateways.
+struct Front {
+    world: World,
+    original: Original,
+    shared: Shared,
+    _folder: TempDir,
+}
+
+impl Front {
+    async fn start(broker: &Broker) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let shared = Shared::new(folder.path());
+        let original = Original::start(&shared, "127.0.0.1:0");
+        let (cert, key) = (text(&shared.cert), text(&shared.key));
+        let section = format!(
+            "[adapter.xds.passthrough]\naddress = \"{}\"\nserverName = \"adapter\"\n\
+             certPath = {cert:?}\nkeyPath = {key:?}\ncaFile = {cert:?}\n",
+            original.address
+        );
+        let world = World::start_with(broker, |builder| {
+            builder
+                .config(Part::Adapter, section)
+                .without(Part::Enforcer)
+                .without(Part::Envoy)
+        })
+        .await;
+        Self {
+            world,
+            original,
+            shared,
+            _folder: folder,
+        }
+    }
+
+    async fn stop(self) {
+        self.world.stop().await;
+    }
+}
+
+fn text(path: &Path) -> String {
+    path.to_str().unwrap().to_owned()
+}
+
+/// What a test holds of a stream that goes both ways.
+struct Both {
+    requests: mpsc::Sender<Bytes>,
+    answers: Streaming<Bytes>,
+}
+
+async fn open(client: &RawClient, method: &'static str) -> Both {
+    let (requests, outgoing) = mpsc::channel(4);
+    requests.send(Bytes::from_static(b"first")).await.unwrap();
+    let outgoing = ReceiverStream::new(outgoing);
+    let answers = client.streaming(method, outgoing).await.unwrap();
+    Both { requests, answers }
+}
+
+async fn no_original(world: &World) {
+    let client = RawClient::new(world.xds_channel().await);
+    let refused = client.unary(UNARY, Request::new(Bytes::new())).await;
+    assert_eq!(refused.unwrap_err().code(), Code::Unimplemented);
+}
+
+async fn every_kind(broker: &Broker) {
+    let front = Front::start(broker).await;
+    let client = RawClient::new(front.world.xds_channel().await);
+    unary_with_metadata(&client).await;
+    a_thousand_messages(&client).await;
+    for size in [4_000_000, 20_000_000] {
+        large(&client, size).await;
+    }
+    errors(&client).await;
+    cancellation(&client, &front.original).await;
+    a_thousand_calls(&client).await;
+    front.stop().await;
+}
+
+async fn unary_with_metadata(client: &RawClient) {
+    let mut request = Request::new(Bytes::from_static(b"node"));
+    request.set_timeout(Duration::from_secs(60));
+    let sent: &mut MetadataMap = request.metadata_mut();
+    sent.insert("x-text", "plain".parse().unwrap());
+    sent.insert_bin("x-key-bin", BinaryMetadataValue::from_bytes(&[0, 255, 10]));
+    let response = client.unary(UNARY, request).await.unwrap();
+    let metadata = response.metadata();
+    assert_eq!(metadata.get("x-text").unwrap(), "plain");
+    let key = metadata.get_bin("x-key-bin").unwrap().to_bytes().unwrap();
+    assert_eq!(&*key, [0, 255, 10]);
+    assert!(metadata.contains_key("grpc-timeout"));
+    assert_eq!(response.get_ref(), "node");
+}
+
+async fn a_thousand_messages(client: &RawClient) {
+    let mut both = open(client, ECHO).await;
+    assert_eq!(both.answers.message().await.unwrap().unwrap(), "first");
+    for number in 0..1000_u32 {
+        let message = Bytes::copy_from_slice(&number.to_be_bytes());
+        both.requests.send(message.clone()).await.unwrap();
+        assert_eq!(both.answers.message().await.unwrap().unwrap(), message);
+    }
+    drop(both.requests);
+    assert_eq!(both.answers.message().await.unwrap(), None);
+    let trailers = both.answers.trailers().await.unwrap();
+    assert!(trailers.is_some());
+}
+
+async fn large(client: &RawClient, size: usize) {
+    let message: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
+    let message = Bytes::from(message);
+    let response = client.unary(UNARY, Request::new(message.clone())).await;
+    assert!(response.unwrap().into_inner() == message);
+    let mut both = open(client, ECHO).await;
+    both.answers.message().await.unwrap();
+    both.requests.send(message.clone()).await.unwrap();
+    assert!(both.answers.message().await.unwrap().unwrap() == message);
+}
+
+async fn errors(client: &RawClient) {
+    let refused = client.streaming(REFUSES, tokio_stream::empty()).await;
+    let refused = refused.unwrap_err();
+    assert_eq!(
+        (refused.code(), refused.message()),
+        (Code::FailedPrecondition, "not so")
+    );
+    assert_eq!(refused.metadata().get("x-why").unwrap(), "because");
+
+    let mut both = open(client, BREAKS).await;
+    assert!(both.answers.message().await.unwrap().is_some());
+    both.requests.send(Bytes::from_static(b"x")).await.unwrap();
+    assert!(both.answers.message().await.unwrap().is_some());
+    let broken = both.answers.message().await.unwrap_err();
+    assert_eq!(
+        (broken.code(), broken.message()),
+        (Code::DataLoss, "broken")
+    );
+
+    // The original ends with OK what its caller has not ended: its clients would never come back.
+    let mut both = open(client, LEAVES).await;
+    assert!(both.answers.message().await.unwrap().is_some());
+    let left = both.answers.message().await.unwrap_err();
+    assert_eq!(left.code(), Code::Unavailable);
+}
+
+async fn cancellation(client: &RawClient, original: &Original) {
+    let mut cancelled = original.cancelled.clone();
+    let before = *cancelled.borrow_and_update();
+    let mut both = open(client, ECHO).await;
+    both.answers.message().await.unwrap();
+    let requests = both.requests;
+    drop(both.answers);
+    let told = cancelled.wait_for(|count| *count > before);
+    tokio::time::timeout(Duration::from_secs(10), told)
+        .await
+        .expect("the original hears of it")
+        .unwrap();
+    drop(requests);
+}
+
+async fn a_thousand_calls(client: &RawClient) {
+    let mut open_calls = Vec::new();
+    let mut calls = JoinSet::new();
+    for _ in 0..1000 {
+        let client = client.clone();
+        calls.spawn(async move {
+            let mut both = open(&client, ECHO).await;
+            assert!(both.answers.message().await.unwrap().is_some());
+            both
+        });
+    }
+    while let Some(both) = calls.join_next().await {
+        open_calls.push(both.unwrap());
+    }
+    // All of them are open.
+    for both in &mut open_calls {
+        both.requests.send(Bytes::from_static(b"x")).await.unwrap();
+        assert_eq!(both.answers.message().await.unwrap().unwrap(), "x");
+    }
+}
+
+/// A stream of revoked tokens, as a Choreo Connect enforcer has it.
+struct Revocations<'a> {
+    world: &'a World,
+    stream: XdsStream,
+}
+
+impl<'a> Revocations<'a> {
+    async fn on(world: &'a World, channel: Channel) -> Self {
+        let first = first_request(Kind::StringValue("front".into()));
+        let stream = XdsStream::open(channel, first).await.unwrap();
+        Self { world, stream }
+    }
+
+    /// Revokes a token and waits for it on this stream.
+    async fn go_on(&mut self) {
+        let token = self.world.control_plane().token().await;
+        self.world.control_plane().revoke(&token).await;
+        let jti = jti(&token);
+        let arrived = async {
+            loop {
+                let response = self.stream.next().await.unwrap().unwrap();
+                self.stream.ack(&response).await;
+                let holds = |value: &[u8]| {
+                    value
+                        .windows(jti.len())
+                        .any(|window| window == jti.as_bytes())
+                };
+                if response.resources.iter().any(|any| holds(&any.value)) {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), arrived)
+            .await
+            .expect("the revocation arrives");
+    }
+}
+
+async fn original_dies(broker: &Broker) {
+    let front = Front::start(broker).await;
+    let Front {
+        world,
+        original,
+        shared,
+        _folder,
+    } = front;
+    let channel = world.xds_channel().await;
+    let client = RawClient::new(channel.clone());
+    let mut revocations = Revocations::on(&world, channel).await;
+    revocations.go_on().await;
+    let mut streams = Vec::new();
+    for _ in 0..10 {
+        let mut both = open(&client, ECHO).await;
+        both.answers.message().await.unwrap();
+        streams.push(both);
+    }
+
+    let address = original.address.to_string();
+    original.kill();
+    for both in &mut streams {
+        let lost = both.answers.message().await.unwrap_err();
+        assert_eq!(lost.code(), Code::Unavailable, "{lost}");
+    }
+    let refused = client.unary(UNARY, Request::new(Bytes::new())).await;
+    assert_eq!(refused.unwrap_err().code(), Code::Unavailable);
+    revocations.go_on().await;
+    let ready = || world.admin("ADAPTER_ADMIN_URL", "/readyz");
+    let degraded = |answer: &(u16, String)| answer.1.contains("original");
+    let answer = eventually(Duration::from_secs(20), ready, degraded).await;
+    assert_eq!(answer.0, 200, "{answer:?}");
+    let (_, metrics) = world.admin("ADAPTER_ADMIN_URL", "/metrics").await;
+    assert!(metrics.contains("rescind_passthrough_up 0"), "{metrics}");
+
+    let _back = Original::start(&shared, &address);
+    let works = || client.unary(UNARY, Request::new(Bytes::from_static(b"x")));
+    eventually(Duration::from_secs(10), works, Result::is_ok).await;
+    let recovered = |answer: &(u16, String)| !answer.1.contains("original");
+    eventually(Duration::from_secs(20), ready, recovered).await;
+    revocations.go_on().await;
+    let log = world.log(Part::Adapter);
+    assert!(log.contains("condition=original"), "{log}");
+    world.stop().await;
+}
+
+async fn nobody_reads(broker: &Broker) {
+    let front = Front::start(broker).await;
+    let channel = front.world.xds_channel().await;
+    let client = RawClient::new(channel.clone());
+    let mut revocations = Revocations::on(&front.world, channel).await;
+    revocations.go_on().await;
+
+    let mut stuck = JoinSet::new();
+    for _ in 0..20 {
+        let client = client.clone();
+        stuck.spawn(async move {
+            let flood =
+                tokio_stream::iter(std::iter::repeat_with(|| Bytes::from(vec![1; 100_000])));
+            let _ = client.streaming(DEAF, flood).await.unwrap().next().await;
+        });
+    }
+    // And one that the client does not read.
+    let flooded = client.streaming(FLOODS, tokio_stream::pending()).await;
+    for _ in 0..20 {
+        revocations.go_on().await;
+    }
+    let echo = open(&client, ECHO).await.answers.message().await;
+    assert_eq!(echo.unwrap().unwrap(), "first");
+    stuck.abort_all();
+    drop(flooded);
+    revocations.go_on().await;
+    front.stop().await;
+}
