@@ -16,6 +16,7 @@ mod eventually;
 mod faults;
 mod hub_connection;
 mod hub_input;
+mod next_enforcer;
 mod passthrough;
 mod procedures;
 mod refusals;
@@ -47,5 +48,6 @@ fn main() -> ExitCode {
         the_promise::add(suite);
         through_envoy::add(suite);
         several_adapters::add(suite);
+        next_enforcer::add(suite);
     })
 }

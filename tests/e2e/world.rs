@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use rescind_stack::{Certs, Part, PartHandle, Stack, StackBuilder};
+use rescind_stack::{Certs, Part, PartHandle, Ports, Stack, StackBuilder};
 use tempfile::TempDir;
 use tonic::transport::{Channel, Error};
 
@@ -166,6 +166,10 @@ impl World {
     /// The certificates of the parts.
     pub(crate) fn certs(&self) -> &Certs {
         self.stack.certs()
+    }
+
+    pub(crate) fn ports(&self) -> &Ports {
+        self.stack.ports()
     }
 
     pub(crate) fn control_plane(&self) -> &ControlPlane {
@@ -374,6 +378,11 @@ impl World {
         let copy = self.state().join(format!("edited-{name}"));
         fs::write(&copy, edit(fs::read_to_string(original).unwrap())).unwrap();
         copy
+    }
+
+    /// A part's configuration as the stack wrote it.
+    pub(crate) fn config_text(&self, name: &str) -> String {
+        fs::read_to_string(self.find(name)).unwrap()
     }
 
     fn find(&self, name: &str) -> PathBuf {

@@ -4,6 +4,10 @@ use std::sync::Arc;
 
 use crate::CredentialKind;
 
+mod soap;
+
+pub use soap::Fault;
+
 /// One of the answers that exist. Which one a case gets is decided elsewhere; here is what each looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
@@ -28,27 +32,43 @@ pub enum Answer {
     Stale,
     /// The same as 401, for callers that take any 5xx for a reason to try again at once.
     StaleUnauthorized,
+    /// Who was to be asked next has not answered. Ours too.
+    NextSilent,
+}
+
+/// What an answer says, and all of it as JSON.
+#[derive(Debug, Clone, Copy)]
+struct Text {
+    message: &'static str,
+    code: &'static str,
+    description: &'static str,
+    body: &'static str,
 }
 
 /// `error_message`, `code` and `error_description`, put together as the original does.
-macro_rules! body {
+macro_rules! text {
     ($message:literal, $code:literal, $($description:literal),+) => {
-        concat!(
-            r#"{"error_message":""#,
-            $message,
-            r#"","code":""#,
-            $code,
-            r#"","error_description":""#,
-            $($description,)+
-            r#""}"#
-        )
+        Text {
+            message: $message,
+            code: $code,
+            description: concat!($($description,)+),
+            body: concat!(
+                r#"{"error_message":""#,
+                $message,
+                r#"","code":""#,
+                $code,
+                r#"","error_description":""#,
+                $($description,)+
+                r#""}"#
+            ),
+        }
     };
 }
 
-/// A body with code 900901, whose description ends with a hint.
+/// A text with code 900901, whose description ends with a hint.
 macro_rules! invalid {
     ($description:literal) => {
-        body!(
+        text!(
             "Invalid Credentials",
             "900901",
             $description,
@@ -66,11 +86,15 @@ const CHALLENGE: (&str, &str) = (
 impl Answer {
     /// The body. No newline at its end.
     pub fn body(self) -> &'static str {
+        self.text().body
+    }
+
+    fn text(self) -> Text {
         match self {
             Self::InvalidJwt => invalid!("Invalid JWT token. "),
             Self::InvalidCredentials => invalid!("Invalid Credentials. "),
             Self::NoCredential => invalid!(""),
-            Self::Unclassified => body!(
+            Self::Unclassified => text!(
                 "Unclassified Authentication Failure",
                 "900900",
                 "Unclassified Authentication Failure"
@@ -81,18 +105,23 @@ impl Answer {
             // Two dots each: the original's text ends with one, and another is put behind it.
             Self::ApiKeyFailed => invalid!("API key authentication failed.. "),
             Self::InternalKeyFailed => invalid!("Internal key authentication failed.. "),
-            Self::NotReady => body!(
+            Self::NotReady => text!(
                 "Service Unavailable",
                 "900900",
                 "Revoked tokens are not loaded yet"
             ),
-            Self::Stale => body!(
+            Self::Stale => text!(
                 "Service Unavailable",
                 "900900",
                 "Revoked tokens have not been confirmed for longer than is allowed"
             ),
+            Self::NextSilent => text!(
+                "Service Unavailable",
+                "900900",
+                "The check of this request could not be completed"
+            ),
             Self::StaleUnauthorized => {
-                body!(
+                text!(
                     "Unclassified Authentication Failure",
                     "900900",
                     "Revoked tokens have not been confirmed for longer than is allowed"
@@ -103,16 +132,13 @@ impl Answer {
 
     /// The `code` of the body.
     pub fn code(self) -> &'static str {
-        match self {
-            Self::Unclassified | Self::NotReady | Self::Stale | Self::StaleUnauthorized => "900900",
-            _ => "900901",
-        }
+        self.text().code
     }
 
     /// The HTTP status.
     pub fn status(self) -> u16 {
         match self {
-            Self::NotReady | Self::Stale => 503,
+            Self::NotReady | Self::Stale | Self::NextSilent => 503,
             _ => 401,
         }
     }
@@ -120,7 +146,7 @@ impl Answer {
     /// The gRPC code of the check's own status: `UNAUTHENTICATED`, or `UNAVAILABLE` where nothing was decided.
     pub fn grpc_code(self) -> i32 {
         match self {
-            Self::NotReady | Self::Stale => 14,
+            Self::NotReady | Self::Stale | Self::NextSilent => 14,
             _ => 16,
         }
     }
@@ -128,7 +154,7 @@ impl Answer {
     /// The headers, in order.
     pub fn headers(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::NotReady | Self::Stale => &[CONTENT_TYPE],
+            Self::NotReady | Self::Stale | Self::NextSilent => &[CONTENT_TYPE],
             _ => &[CONTENT_TYPE, CHALLENGE],
         }
     }
@@ -173,6 +199,12 @@ pub enum Reason {
     Stale,
     /// The check itself lacks what a decision needs.
     BadCheck,
+    /// Who is asked next cannot be reached.
+    NextUnavailable,
+    /// Who is asked next took too long.
+    NextLate,
+    /// Who is asked next answered with an error, or with what is no answer.
+    NextFailed,
 }
 
 impl Reason {
@@ -197,6 +229,9 @@ impl Reason {
             Self::NotReady => "not_ready",
             Self::Stale => "stale",
             Self::BadCheck => "bad_check",
+            Self::NextUnavailable => "next_unavailable",
+            Self::NextLate => "next_late",
+            Self::NextFailed => "next_failed",
         }
     }
 
@@ -267,6 +302,10 @@ mod tests {
                 r#"{"error_message":"Service Unavailable","code":"900900","error_description":"Revoked tokens have not been confirmed for longer than is allowed"}"#,
             ),
             (
+                Answer::NextSilent,
+                r#"{"error_message":"Service Unavailable","code":"900900","error_description":"The check of this request could not be completed"}"#,
+            ),
+            (
                 Answer::StaleUnauthorized,
                 r#"{"error_message":"Unclassified Authentication Failure","code":"900900","error_description":"Revoked tokens have not been confirmed for longer than is allowed"}"#,
             ),
@@ -299,6 +338,7 @@ mod tests {
         for (answer, codes) in [
             (Answer::NotReady, (503, 14)),
             (Answer::Stale, (503, 14)),
+            (Answer::NextSilent, (503, 14)),
             (Answer::StaleUnauthorized, (401, 16)),
         ] {
             assert_eq!((answer.status(), answer.grpc_code()), codes);

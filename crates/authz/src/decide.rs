@@ -36,6 +36,9 @@ pub enum Verification {
     Full,
     /// Time alone, for a gateway that has verified issuer and signature before it asks.
     TimeOnly,
+    /// Nothing: revocation alone is decided, and the claims that it needs are demanded where they must be there. For a
+    /// gateway that asks somebody else too.
+    RevocationOnly,
 }
 
 /// What is to become of a request.
@@ -147,6 +150,7 @@ impl Policy {
         };
         let good = match revoked {
             Some(refusal) => Err(refusal),
+            None if self.verification == Verification::RevocationOnly => self.unverified(&parsed),
             None if parsed.is_empty() && self.missing_allowed => Ok(None),
             None => first_good(&parsed, &verifier).map(Some),
         };
@@ -166,6 +170,27 @@ impl Policy {
                 credential,
                 version,
             }),
+        }
+    }
+
+    /// The first credential that can be read, if there is any, whether it is good or not.
+    fn unverified<'p, 'a>(
+        &self,
+        parsed: &'p [Parsed<'a>],
+    ) -> Result<Option<(&'p Parsed<'a>, bool)>, Refusal> {
+        let mut read = parsed
+            .iter()
+            .filter(|credential| credential.usable && credential.reading.claims().is_some());
+        let lacks = |credential: &&Parsed<'_>| credential.lacking().any_of(self.required);
+        match read.clone().find(lacks) {
+            Some(credential) => Err((
+                Some(credential.kind),
+                Failure {
+                    answer: Answer::InvalidCredentials,
+                    reason: Reason::MissingClaim,
+                },
+            )),
+            None => Ok(read.next().map(|first| (first, false))),
         }
     }
 

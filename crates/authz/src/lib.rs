@@ -20,7 +20,7 @@ mod verify;
 mod testing;
 
 pub use algorithm::Algorithm;
-pub use answer::{Answer, Denial, Reason};
+pub use answer::{Answer, Denial, Fault, Reason};
 pub use claims::{ClaimValue, Lacking, VerifiedClaims};
 pub use credential::{CredentialKind, CredentialNames};
 pub use decide::{Decision, Permit, Policy, Verification};

@@ -25,6 +25,7 @@ use axum::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use futures_util::stream;
 use rescind_authz::identifiers;
+use rescind_carry::HttpCarry;
 use rescind_revocation::{Entry, RevokedSet, TokenId};
 use tokio::sync::Semaphore;
 use tracing::warn;
@@ -65,12 +66,14 @@ impl RevokedTokens {
         }
     }
 
-    /// The route, and the original's answer for every other.
-    pub fn router(self) -> Router {
-        Router::new()
-            .route("/revoked_tokens", any(page))
-            .fallback(nothing)
-            .with_state(self)
+    /// The route; every other is carried by `carry`, or has the original's answer for what it does not know.
+    pub fn router(self, carry: Option<HttpCarry>) -> Router {
+        let router = Router::new().route("/revoked_tokens", any(page));
+        let router = match carry {
+            Some(carry) => router.fallback_service(carry),
+            None => router.fallback(nothing),
+        };
+        router.with_state(self)
     }
 
     /// The answer to who may not.

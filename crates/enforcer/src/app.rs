@@ -1,6 +1,6 @@
 //! The process put together: [`App::build`] reads files and binds every listener, [`App::run`] waits for the end.
 
-use std::{net::SocketAddr, process::ExitCode, sync::Arc};
+use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use rescind_runtime::{
     Health, Supervisor,
@@ -16,9 +16,11 @@ use crate::{
     check::Checks,
     config::Config,
     metrics::Metrics,
+    next::Next,
     parts::{self, Parts},
 };
 
+mod carried;
 mod server;
 
 use server::CheckServer;
@@ -30,6 +32,7 @@ pub struct App {
     checks: CheckServer,
     admin: Option<AdminServer>,
     link: ClientConfig,
+    next: Option<Next>,
     reloader: Reloader,
 }
 
@@ -40,6 +43,8 @@ impl App {
         let certificates = parts::certificates(config)?;
         let metrics = Metrics::register(&mut registry("enforcer", env!("CARGO_PKG_VERSION")));
         parts::keys(config, &certificates, &Health::new(), &metrics)?;
+        parts::next(config, certificates.next.clone())?;
+        parts::rest_carry(config, &certificates.next)?;
         Ok(certificates.concerns())
     }
 
@@ -54,12 +59,21 @@ impl App {
         let service = &enforcer.auth_service;
         let tls = certificates.checks.clone();
         let listener = TlsListener::bind(&service.host, service.port.get(), tls).await?;
+        let next = parts::next(config, certificates.next.clone())?.map(|link| {
+            let timeout = Duration::from_secs(config.next.timeout);
+            Next::new(link, timeout, health.clone(), parts.metrics.clone())
+        });
+        let carry = parts::carry(config, &certificates.next, &mut registry)?;
+        let rest_carry = parts::rest_carry(config, &certificates.next)?;
         let (admin_tls, link_tls) = (certificates.admin.clone(), certificates.adapter.clone());
         let reloader = certificates.follow(&mut registry, health);
         let checks = Checks::new(engine.clone(), enforcer.security.payload_keys());
-        let checks = CheckServer::new(checks, service, listener, health.watch());
+        let checks = checks
+            .with_soap_faults(config.adapter.soap_error_in_xml_enabled)
+            .before(next.clone());
+        let checks = CheckServer::new(checks, service, listener, health.watch()).carrying(carry);
         let tokens = RevokedTokens::new(engine.clone(), &enforcer.management);
-        let admin = Admin::new(health.clone(), Arc::new(registry)).merge(tokens.router());
+        let admin = Admin::new(health.clone(), Arc::new(registry)).merge(tokens.router(rest_carry));
         let rest = &enforcer.rest_server;
         let admin = match rest.enabled {
             true => {
@@ -73,6 +87,7 @@ impl App {
             parts,
             checks,
             admin,
+            next,
             reloader,
         })
     }
@@ -108,6 +123,9 @@ impl App {
         supervisor.spawn("checks", self.checks.serve(token.clone()));
         if let Some(admin) = self.admin {
             supervisor.spawn("admin", admin.serve(token.clone()));
+        }
+        if let Some(next) = self.next {
+            supervisor.spawn("next", endless(next.keep(token.clone())));
         }
         let certificates = self.reloader.run(token.clone());
         supervisor.spawn("certificates", endless(certificates));

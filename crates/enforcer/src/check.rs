@@ -1,34 +1,44 @@
 //! `envoy.service.auth.v3.Authorization/Check`: a request's attributes in, Choreo Connect's answer out.
 //!
 //! Whatever is wrong with a check, the answer is a refusal of ours: a gRPC error would leave it to the proxy's failure mode.
+//! Where there is a next enforcer, what is not refused here goes on to it as the bytes that it is, and its answer goes back.
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use http::{HeaderMap, Response};
 use rescind_authz::{CredentialKind, Decision, Request, VerifiedClaims};
-use rescind_proto::envoy::service::auth::v3::{
-    CheckRequest, CheckResponse, attribute_context::HttpRequest,
-    authorization_server::Authorization,
-};
 use rescind_revocation::UnixSeconds;
-use rescind_runtime::time::unix_now_seconds;
+use tonic::body::Body;
 use tracing::debug;
 
-use crate::engine::{BadCheck, Engine, Verdict};
+use crate::{
+    engine::{BadCheck, Engine, Verdict},
+    next::Next,
+};
 
+mod attributes;
 mod gateway;
-mod request;
+pub(crate) mod grpc;
 mod response;
 mod route;
+mod service;
+pub(crate) mod wire;
 
-use request::RequestHeaders;
+use attributes::{Attributes, HttpRequest};
 use route::Route;
+pub(crate) use service::{CHECK, SERVICE};
+pub use service::{CheckLayer, WithChecks};
 
-/// The ext_authz service.
-#[derive(Debug, Clone)]
+/// What answers checks.
+#[derive(Debug)]
 pub struct Checks {
     engine: Engine,
     /// Under which keys Envoy's `jwt_authn` leaves what it has verified; none: it is not believed.
     payload_keys: Arc<[String]>,
+    next: Option<Next>,
+    /// Whether callers that speak SOAP are refused in SOAP.
+    soap: bool,
 }
 
 impl Checks {
@@ -38,59 +48,101 @@ impl Checks {
         Self {
             engine,
             payload_keys: payload_keys.into(),
+            next: None,
+            soap: false,
         }
     }
 
-    /// Answers one check. `now` is the wall clock's.
-    pub fn check(&self, check: &CheckRequest, now: UnixSeconds) -> CheckResponse {
-        let verdict = self.decide(check, now);
-        let http = request::http(check);
-        log(http, &verdict.decision);
-        response::of(http, verdict)
+    /// With `true`, refuses callers that speak SOAP by a SOAP fault.
+    #[must_use]
+    pub fn with_soap_faults(self, soap: bool) -> Self {
+        Self { soap, ..self }
+    }
+
+    /// Asks `next`, if there is one, about everything that is not refused here.
+    pub(crate) fn before(self, next: Option<Next>) -> Self {
+        Self { next, ..self }
+    }
+
+    /// Answers one check, a `CheckRequest` in bytes, by a `CheckResponse` in bytes. `now` is the wall clock's. No next is
+    /// asked.
+    pub fn answer(&self, check: &[u8], now: UnixSeconds) -> Vec<u8> {
+        let attributes = Attributes::read(check).ok();
+        let verdict = self.verdict(attributes.as_ref(), now);
+        let mut answer = Vec::with_capacity(response::USUAL_BYTES);
+        let http = http(attributes.as_ref());
+        response::write(&mut answer, http, &verdict, self.soap);
+        answer
     }
 
     /// Decides on one check, without making an answer of it.
-    pub fn decide(&self, check: &CheckRequest, now: UnixSeconds) -> Verdict {
-        let http = request::http(check);
-        let (Some(attributes), Some(http)) = (&check.attributes, http) else {
-            return self.refuse(now);
+    pub fn decide(&self, check: &[u8], now: UnixSeconds) -> Verdict {
+        self.verdict(Attributes::read(check).ok().as_ref(), now)
+    }
+
+    /// Answers the call with these headers and this body.
+    pub(crate) async fn serve(
+        &self,
+        headers: &HeaderMap,
+        body: Bytes,
+        now: UnixSeconds,
+    ) -> Response<Body> {
+        let check = grpc::message(&body);
+        let attributes = check.and_then(|check| Attributes::read(check).ok());
+        let mut verdict = self.verdict(attributes.as_ref(), now);
+        let http = http(attributes.as_ref());
+        if let (Some(next), Decision::Allow(permit)) = (&self.next, &verdict.decision) {
+            // By itself, so that a check without a next does not carry it about.
+            match Box::pin(next.ask(headers, body.clone())).await {
+                Ok(answer) => {
+                    log(http, &verdict.decision);
+                    return answer.reply(|out| response::write_beside(out, &verdict));
+                }
+                Err(failure) => verdict.decision = Decision::Deny(failure.denial(permit)),
+            }
+        }
+        log(http, &verdict.decision);
+        grpc::reply(grpc::body(response::USUAL_BYTES, |out| {
+            response::write(out, http, &verdict, self.soap);
+        }))
+    }
+
+    fn verdict(&self, attributes: Option<&Attributes<'_>>, now: UnixSeconds) -> Verdict {
+        let bad = || {
+            self.engine
+                .decide::<HttpRequest<'_>>(Err(BadCheck), None, now)
+        };
+        let Some((attributes, http)) = attributes.and_then(|all| Some((all, all.http.as_ref()?)))
+        else {
+            return bad();
         };
         let names = self.engine.policy().names();
-        let Ok(route) = Route::read(&attributes.context_extensions, names) else {
-            return self.refuse(now);
+        let Ok(route) = Route::read(&attributes.extensions, names) else {
+            return bad();
         };
-        let verified: Vec<VerifiedClaims> = gateway::payloads(attributes, &self.payload_keys);
+        let payloads = gateway::payloads(&attributes.metadata, &self.payload_keys);
+        let Ok(verified): Result<Vec<VerifiedClaims>, _> = payloads else {
+            return bad();
+        };
         let request = Request {
-            method: &http.method,
-            path: &http.path,
-            headers: &RequestHeaders(http),
+            method: http.method,
+            path: http.path,
+            headers: http,
             names: route.names.as_ref(),
             verified: &verified,
         };
         self.engine.decide(Ok(&request), route.stale_policy, now)
     }
-
-    fn refuse(&self, now: UnixSeconds) -> Verdict {
-        self.engine
-            .decide::<RequestHeaders<'_>>(Err(BadCheck), None, now)
-    }
 }
 
-#[tonic::async_trait]
-impl Authorization for Checks {
-    async fn check(
-        &self,
-        request: tonic::Request<CheckRequest>,
-    ) -> Result<tonic::Response<CheckResponse>, tonic::Status> {
-        let now = UnixSeconds(unix_now_seconds());
-        Ok(tonic::Response::new(self.check(request.get_ref(), now)))
-    }
+fn http<'r, 'a>(attributes: Option<&'r Attributes<'a>>) -> Option<&'r HttpRequest<'a>> {
+    attributes.and_then(|attributes| attributes.http.as_ref())
 }
 
 /// One line for each check, for who wants it. The path is shown without its query, where an API key may stand.
-fn log(http: Option<&HttpRequest>, decision: &Decision) {
-    let method = http.map_or("", |http| &http.method);
-    let path = http.map_or("", request::path_without_query);
+fn log(http: Option<&HttpRequest<'_>>, decision: &Decision) {
+    let method = http.map_or("", |http| http.method);
+    let path = http.map_or("", HttpRequest::path_without_query);
     let (reason, credential, version) = match decision {
         Decision::Allow(permit) => ("ok", permit.credential, &permit.version),
         Decision::Deny(denial) => (denial.reason.as_str(), denial.credential, &denial.version),

@@ -11,6 +11,7 @@ use rescind_runtime::{
 use serde::{Deserialize, Serialize};
 
 mod checks;
+mod next;
 mod schema;
 mod security;
 mod server;
@@ -18,6 +19,7 @@ mod state;
 mod xds;
 
 pub(crate) use checks::is_header_name;
+pub use next::{Next, NextRest};
 pub use schema::SCHEMA;
 pub use security::{
     ApiKey, AuthHeader, Cache, Claim, JwtAuthn, Role, Security, TokenService, VerificationMode,
@@ -35,10 +37,23 @@ pub const DEFAULT_PATH: &str = "/etc/rescind/enforcer.toml";
 pub struct Config {
     /// The log.
     pub log: LogConfig,
+    /// What Choreo Connect keeps under its adapter's name and means its enforcer.
+    pub adapter: Adapter,
     /// Everything that Choreo Connect keeps under this name.
     pub enforcer: Enforcer,
     /// The way to the adapters.
     pub xds: Xds,
+    /// The enforcer behind this one, if there is one.
+    pub next: Next,
+}
+
+/// Of `[adapter]`, the one setting that is not the adapter's.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Adapter {
+    /// Whether callers that speak SOAP are refused by a SOAP fault instead of JSON.
+    #[serde(rename = "soapErrorInXMLEnabled")]
+    pub soap_error_in_xml_enabled: bool,
 }
 
 /// The `[enforcer]` tables.

@@ -21,6 +21,7 @@ pub mod engine;
 pub mod journal;
 pub mod keys;
 pub mod metrics;
+mod next;
 mod parts;
 pub mod readiness;
 pub mod staleness;

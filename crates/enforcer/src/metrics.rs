@@ -60,6 +60,49 @@ struct Labels {
     outcome: Outcome,
 }
 
+/// What came of asking the next enforcer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NextOutcome {
+    /// It has answered, whatever it said.
+    Answered,
+    /// It could not be reached.
+    Unavailable,
+    /// It took too long.
+    Late,
+    /// What it answered is no answer.
+    Failed,
+    /// Too many calls were waiting for it.
+    Busy,
+}
+
+impl NextOutcome {
+    const ALL: [Self; 5] = [
+        Self::Answered,
+        Self::Unavailable,
+        Self::Late,
+        Self::Failed,
+        Self::Busy,
+    ];
+}
+
+impl EncodeLabelValue for NextOutcome {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        let name = match self {
+            Self::Answered => "answered",
+            Self::Unavailable => "unavailable",
+            Self::Late => "late",
+            Self::Failed => "failed",
+            Self::Busy => "busy",
+        };
+        EncodeLabelValue::encode(&name, encoder)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct NextLabels {
+    outcome: NextOutcome,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ClaimLabels {
     claim: &'static str,
@@ -107,6 +150,11 @@ pub struct Metrics {
     pub(crate) journal_failures: Counter,
     /// Images written.
     pub(crate) images_written: Counter,
+    /// By [`NextOutcome`], in its order.
+    next_calls: [Counter; NextOutcome::ALL.len()],
+    next_seconds: Histogram,
+    /// 1 while the next enforcer answers; 0 where there is none.
+    pub(crate) next_answers: Gauge,
 }
 
 fn counter<L>(family: &Family<L, Counter>, labels: L) -> Counter
@@ -119,7 +167,7 @@ where
 impl Metrics {
     /// Makes the metrics and hangs them into `registry`.
     pub fn register(registry: &mut Registry) -> Self {
-        let (checks, lacking) = (Family::default(), Family::default());
+        let (checks, lacking, next) = (Family::default(), Family::default(), Family::default());
         let metrics = Self {
             checks: Outcome::ALL.map(|outcome| counter(&checks, Labels { outcome })),
             // A decision takes microseconds; what takes a millisecond has waited for a core.
@@ -145,6 +193,11 @@ impl Metrics {
             journal_bytes: Gauge::default(),
             journal_failures: Counter::default(),
             images_written: Counter::default(),
+            next_calls: NextOutcome::ALL.map(|outcome| counter(&next, NextLabels { outcome })),
+            next_seconds: Histogram::new([
+                1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.5, 1.0, 5.0, 15.0,
+            ]),
+            next_answers: Gauge::default(),
         };
         metrics.show_ages(None, None);
         let registry = registry.sub_registry_with_prefix("enforcer");
@@ -195,6 +248,7 @@ impl Metrics {
         metrics.register_proof(registry);
         metrics.register_tokens(lacking, registry);
         metrics.register_journal(registry);
+        metrics.register_next(next, registry);
         metrics
     }
 
@@ -273,6 +327,25 @@ impl Metrics {
         );
     }
 
+    fn register_next(&self, calls: Family<NextLabels, Counter>, registry: &mut Registry) {
+        registry.register(
+            "next_calls",
+            "Checks that went on to the next enforcer, by what came of it",
+            calls,
+        );
+        registry.register_with_unit(
+            "next",
+            "Time that the next enforcer took, connecting included",
+            Unit::Seconds,
+            self.next_seconds.clone(),
+        );
+        registry.register(
+            "next_answers",
+            "1 while the next enforcer answers, 0 while it does not or where there is none",
+            self.next_answers.clone(),
+        );
+    }
+
     /// Shows the two ages.
     pub(crate) fn show_ages(&self, link: Option<Duration>, source: Option<Duration>) {
         let seconds = |age: Option<Duration>| age.map_or(f64::NAN, |age| age.as_secs_f64());
@@ -293,6 +366,18 @@ impl Metrics {
                 counter.inc();
             }
         }
+    }
+
+    /// Counts a call to the next enforcer.
+    pub(crate) fn next_asked(&self, outcome: NextOutcome, seconds: f64) {
+        self.next_calls[outcome as usize].inc();
+        self.next_seconds.observe(seconds);
+    }
+
+    /// How many calls to the next enforcer ended so.
+    #[cfg(test)]
+    pub(crate) fn next_calls(&self, outcome: NextOutcome) -> u64 {
+        self.next_calls[outcome as usize].get()
     }
 
     /// How many checks ended so.

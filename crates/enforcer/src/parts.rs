@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::Context as _;
 use prometheus_client::registry::Registry;
 use rescind_authz::{Policy, VerifiedTokens};
+use rescind_carry::{GrpcCarry, HttpCarry, Upstream};
 use rescind_revocation::RevokedSet;
 use rescind_runtime::{exit::UsageError, health::Health};
 use rescind_xds::{
@@ -22,6 +23,7 @@ use crate::{
     journal::Durable,
     keys::{KeyLoader, Keys},
     metrics::Metrics,
+    next::{Dial, Link as NextLink},
     readiness::Readiness,
     staleness::{Freshness, StalePolicy},
     subscription::{Signals, Subscription},
@@ -65,7 +67,7 @@ impl Parts {
             subscription: Subscription::new(set.clone(), durable, signals)
                 .with_marks(&marks)
                 .allowing_unproven(config.xds.allow_unproven),
-            engine: Engine::new(policy(enforcer), keys, set, freshness, metrics.clone()),
+            engine: Engine::new(policy(config), keys, set, freshness, metrics.clone()),
             keys: loader,
             health,
             metrics,
@@ -87,7 +89,7 @@ pub(crate) fn keys(
 
 /// The certificates that the configuration names.
 pub(crate) fn certificates(config: &Config) -> Result<Certificates, UsageError> {
-    Certificates::load(&config.enforcer)
+    Certificates::load(&config.enforcer, &config.next)
 }
 
 /// The way to the adapters.
@@ -141,10 +143,63 @@ fn own_log(
     })
 }
 
-fn policy(config: &Enforcer) -> Policy {
-    let policy = config.security.policy();
-    match config.cache.enabled {
-        true => policy.with_known(Arc::new(VerifiedTokens::new(config.cache.maximum_size))),
+fn policy(config: &Config) -> Policy {
+    let Enforcer {
+        security, cache, ..
+    } = &config.enforcer;
+    let policy = security.policy(&config.next);
+    match cache.enabled {
+        true => policy.with_known(Arc::new(VerifiedTokens::new(cache.maximum_size))),
         false => policy,
     }
+}
+
+/// The way to the next enforcer, if there is one.
+pub(crate) fn next(
+    config: &Config,
+    tls: Arc<rustls::ClientConfig>,
+) -> anyhow::Result<Option<NextLink>> {
+    let Some(address) = config.next.endpoint() else {
+        return Ok(None);
+    };
+    let dial = Dial {
+        address,
+        server_name: next_name(config)?,
+        tls,
+    };
+    Ok(Some(NextLink::new(dial).context("next.serverName")?))
+}
+
+/// What carries the gRPC calls that are not ours, if there is a next enforcer.
+pub(crate) fn carry(
+    config: &Config,
+    tls: &Arc<rustls::ClientConfig>,
+    registry: &mut Registry,
+) -> anyhow::Result<Option<GrpcCarry>> {
+    let Some(address) = config.next.endpoint() else {
+        return Ok(None);
+    };
+    let metrics = Arc::new(rescind_carry::Metrics::default());
+    metrics.register(registry.sub_registry_with_prefix("enforcer"));
+    let upstream = Upstream::new(address, next_name(config)?, tls.clone());
+    let carry = GrpcCarry::new(&upstream, rescind_carry::Settings::default(), metrics);
+    Ok(Some(carry.context("next.address")?))
+}
+
+/// What carries the admin requests that are not ours, if they go anywhere.
+pub(crate) fn rest_carry(
+    config: &Config,
+    tls: &Arc<rustls::ClientConfig>,
+) -> anyhow::Result<Option<HttpCarry>> {
+    let Some(address) = config.next.rest.endpoint() else {
+        return Ok(None);
+    };
+    let upstream = Upstream::new(address, next_name(config)?, tls.clone());
+    Ok(Some(
+        HttpCarry::new(&upstream).context("next.rest.address")?,
+    ))
+}
+
+fn next_name(config: &Config) -> anyhow::Result<ServerName<'static>> {
+    ServerName::try_from(config.next.server_name.clone()).context("next.serverName")
 }

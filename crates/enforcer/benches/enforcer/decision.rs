@@ -1,9 +1,9 @@
-//! One decision in process, from the attributes of a check.
+//! One decision in process, from the bytes of a check.
 
 use std::{hint::black_box, time::Instant};
 
+use prost::Message as _;
 use rescind_enforcer::check::Checks;
-use rescind_proto::envoy::service::auth::v3::CheckRequest;
 use rescind_revocation::UnixSeconds;
 
 use super::{
@@ -18,15 +18,15 @@ const NOW: UnixSeconds = UnixSeconds(1_700_000_000);
 pub(crate) fn run() {
     let signer = Signer::new();
     let requests: Vec<_> = (0..TOKENS)
-        .map(|n| input::check(&signer.token(n)))
+        .map(|n| input::check(&signer.token(n)).encode_to_vec())
         .collect();
     let warm = Checks::new(signer.engine(Some(4 * TOKENS)), &[]);
     let cold = Checks::new(signer.engine(None), &[]);
-    let decide = |checks: &Checks, check: &CheckRequest| {
+    let decide = |checks: &Checks, check: &[u8]| {
         black_box(checks.decide(check, NOW));
     };
-    let answer = |checks: &Checks, check: &CheckRequest| {
-        black_box(checks.check(check, NOW));
+    let answer = |checks: &Checks, check: &[u8]| {
+        black_box(checks.answer(check, NOW));
     };
     figure("known RS256 token", 4.0, None, || {
         measure(&warm, &requests, decide)
@@ -45,7 +45,7 @@ pub(crate) fn run() {
 pub(crate) fn profile() {
     let signer = Signer::new();
     let requests: Vec<_> = (0..TOKENS)
-        .map(|n| input::check(&signer.token(n)))
+        .map(|n| input::check(&signer.token(n)).encode_to_vec())
         .collect();
     let warm = Checks::new(signer.engine(Some(4 * TOKENS)), &[]);
     for _ in 0..500 {
@@ -74,11 +74,7 @@ fn figure(case: &'static str, goal: f64, limit: Option<f64>, run: impl Fn() -> f
 }
 
 /// Microseconds for each check.
-fn measure(
-    checks: &Checks,
-    requests: &[CheckRequest],
-    run: impl Fn(&Checks, &CheckRequest),
-) -> f64 {
+fn measure(checks: &Checks, requests: &[Vec<u8>], run: impl Fn(&Checks, &[u8])) -> f64 {
     let began = Instant::now();
     for request in requests {
         run(checks, black_box(request));

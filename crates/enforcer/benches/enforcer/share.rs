@@ -6,13 +6,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rescind_enforcer::check::Checks;
+use rescind_enforcer::check::{CheckLayer, Checks};
 use rescind_proto::envoy::service::auth::v3::{
     CheckRequest, CheckResponse,
     authorization_client::AuthorizationClient,
     authorization_server::{Authorization, AuthorizationServer},
 };
-use tonic::{Request, Response, Status, transport::server::TcpIncoming};
+use tonic::{
+    Request, Response, Status,
+    transport::server::{Server, TcpIncoming},
+};
 
 use super::{
     Figure,
@@ -41,8 +44,16 @@ pub(crate) fn run() {
     runtime.block_on(async {
         let signer = Signer::new();
         let tokens: Arc<[String]> = (0..500).map(|n| signer.token(n)).collect();
-        let ours = serve(Checks::new(signer.engine(Some(10_000)), &[])).await;
-        let empty = serve(Nothing).await;
+        let checks = Checks::new(signer.engine(Some(10_000)), &[]);
+        let checks = CheckLayer::new(checks, 4 * 1024 * 1024);
+        let (ours, incoming) = listen();
+        let server = Server::builder()
+            .layer(checks)
+            .add_routes(Default::default());
+        tokio::spawn(server.serve_with_incoming(incoming));
+        let (empty, incoming) = listen();
+        let server = Server::builder().add_service(AuthorizationServer::new(Nothing));
+        tokio::spawn(server.serve_with_incoming(incoming));
         // The first calls verify every signature.
         load(ours, &tokens).await;
         load(empty, &tokens).await;
@@ -75,16 +86,11 @@ pub(crate) fn run() {
     });
 }
 
-async fn serve(service: impl Authorization) -> SocketAddr {
+fn listen() -> (SocketAddr, TcpIncoming) {
     let incoming = TcpIncoming::bind(([127, 0, 0, 1], 0).into()).unwrap();
     // As our own listener does: else answers wait for the other side's delayed ACKs.
     let incoming = incoming.with_nodelay(Some(true));
-    let address = incoming.local_addr().unwrap();
-    let server = tonic::transport::Server::builder()
-        .add_service(AuthorizationServer::new(service))
-        .serve_with_incoming(incoming);
-    tokio::spawn(server);
-    address
+    (incoming.local_addr().unwrap(), incoming)
 }
 
 /// Calls per second.

@@ -63,7 +63,7 @@ async fn ask(
         request = request.header("authorization", value);
     }
     let request = request.body(Body::empty()).unwrap();
-    let response = tokens.clone().router().oneshot(request).await.unwrap();
+    let response = tokens.clone().router(None).oneshot(request).await.unwrap();
     assert_eq!(
         response.headers().get("content-type").unwrap(),
         "application/json"
@@ -180,12 +180,27 @@ async fn one_list_is_written_at_a_time() {
         let request = request.header("authorization", GOOD.unwrap());
         request.body(Body::empty()).unwrap()
     };
-    let first = tokens.clone().router().oneshot(request()).await.unwrap();
+    let first = tokens
+        .clone()
+        .router(None)
+        .oneshot(request())
+        .await
+        .unwrap();
     assert_eq!(first.headers()["rescind-version"], "3-0a0b0c0d");
     assert_eq!(first.headers()["rescind-age"], "0");
-    let second = tokens.clone().router().oneshot(request()).await.unwrap();
+    let second = tokens
+        .clone()
+        .router(None)
+        .oneshot(request())
+        .await
+        .unwrap();
     assert_eq!(second.status(), StatusCode::SERVICE_UNAVAILABLE);
     drop(first);
-    let third = tokens.clone().router().oneshot(request()).await.unwrap();
+    let third = tokens
+        .clone()
+        .router(None)
+        .oneshot(request())
+        .await
+        .unwrap();
     assert_eq!(third.status(), StatusCode::OK);
 }

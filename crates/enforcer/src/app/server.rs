@@ -2,19 +2,24 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use rescind_proto::envoy::service::auth::v3::authorization_server::AuthorizationServer;
+use rescind_carry::GrpcCarry;
 use rescind_runtime::tls::TlsListener;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
-use tonic::{server::NamedService as _, transport::Server};
+use tonic::transport::Server;
 use tonic_health::{
     ServingStatus,
     pb::health_server::HealthServer,
     server::{HealthReporter, HealthService},
 };
+use tower::ServiceBuilder;
 use tracing::debug;
 
-use crate::{check::Checks, config::AuthService};
+use super::carried::CarryLayer;
+use crate::{
+    check::{CheckLayer, Checks, SERVICE},
+    config::AuthService,
+};
 
 /// How long connections may take to end once the drain has begun: a check takes a millisecond, a health watch for ever.
 const GRACE: Duration = Duration::from_secs(3);
@@ -26,10 +31,15 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Checks in flight on one connection. One takes some 20 microseconds, so more would only wait.
 const MAX_STREAMS: u32 = 1024;
 
+/// Where calls are carried: a call that nobody reads must leave room for checks on the same connection.
+const STREAM_WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = 256 * 1024 * 1024;
+
 /// An ext_authz server whose port is bound.
 #[derive(Debug)]
 pub(super) struct CheckServer {
-    checks: AuthorizationServer<Checks>,
+    checks: CheckLayer,
+    carry: Option<GrpcCarry>,
     max_header_limit: u32,
     listener: TlsListener,
     ready: watch::Receiver<bool>,
@@ -43,12 +53,17 @@ impl CheckServer {
         ready: watch::Receiver<bool>,
     ) -> Self {
         Self {
-            checks: AuthorizationServer::new(checks)
-                .max_decoding_message_size(config.max_message_size),
+            checks: CheckLayer::new(checks, config.max_message_size),
+            carry: None,
             max_header_limit: config.max_header_limit,
             listener,
             ready,
         }
+    }
+
+    /// With what is not ours carried by `carry`.
+    pub(super) fn carrying(self, carry: Option<GrpcCarry>) -> Self {
+        Self { carry, ..self }
     }
 
     pub(super) fn local_addr(&self) -> SocketAddr {
@@ -65,14 +80,31 @@ impl CheckServer {
         report(&reporter, ready).await;
         let health = HealthServer::new(HealthService::from_health_reporter(reporter.clone()));
         let _reporting = AbortOnDropHandle::new(tokio::spawn(follow(reporter, self.ready)));
-        let server = Server::builder()
+        let mut server = Server::builder()
             .http2_keepalive_interval(Some(PING_INTERVAL))
             .http2_keepalive_timeout(Some(PING_TIMEOUT))
             .http2_max_header_list_size(self.max_header_limit)
-            .max_concurrent_streams(MAX_STREAMS)
+            .max_concurrent_streams(MAX_STREAMS);
+        if self.carry.is_some() {
+            server = server
+                .initial_stream_window_size(STREAM_WINDOW)
+                .initial_connection_window_size(CONNECTION_WINDOW);
+        }
+        let carry = self.carry.clone();
+        let draining = cancel.clone();
+        let drained = async move {
+            draining.cancelled().await;
+            if let Some(carry) = carry {
+                carry.drain();
+            }
+        };
+        let layers = ServiceBuilder::new()
+            .layer(self.checks)
+            .layer(CarryLayer(self.carry));
+        let server = server
+            .layer(layers)
             .add_service(health)
-            .add_service(self.checks)
-            .serve_with_incoming_shutdown(self.listener, cancel.clone().cancelled_owned());
+            .serve_with_incoming_shutdown(self.listener, drained);
         let too_long = async {
             cancel.cancelled().await;
             tokio::time::sleep(GRACE).await;
@@ -101,7 +133,7 @@ async fn report(reporter: &HealthReporter, ready: bool) {
         true => ServingStatus::Serving,
         false => ServingStatus::NotServing,
     };
-    for service in ["", AuthorizationServer::<Checks>::NAME] {
+    for service in ["", SERVICE] {
         reporter.set_service_status(service, status).await;
     }
 }

@@ -7,6 +7,7 @@ use rescind_xds::{Any, TYPE_URL};
 use super::*;
 use crate::testing::{Certificates, bearer, check, metadata, seen};
 
+mod carried;
 mod fixture;
 
 use fixture::{Revocations, adapter, configured, eventually, free_port, start, until};

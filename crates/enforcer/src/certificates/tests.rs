@@ -39,7 +39,7 @@ fn fixture() -> Fixture {
         truststore: Truststore { location },
         ..Enforcer::default()
     };
-    let loaded = Certificates::load(&config).unwrap();
+    let loaded = Certificates::load(&config, &Next::default()).unwrap();
     let certificates = (
         loaded.checks.clone(),
         loaded.admin.clone(),
@@ -158,7 +158,7 @@ async fn each_token_service_has_the_trust_that_it_names() {
     };
     let own = service(other.ca().to_str().unwrap());
     fixture.config.security.token_service = vec![service(""), own];
-    let loaded = Certificates::load(&fixture.config).unwrap();
+    let loaded = Certificates::load(&fixture.config, &Next::default()).unwrap();
     let served_by = |files| server_config(&identity(files, "idp"), &ClientAuth::None, &[]).unwrap();
     let (ours, others) = (served_by(&fixture.files), served_by(&other));
     let asks = |at: usize| client_config(&loaded.key_sets[at], None, &[]).unwrap();
@@ -168,7 +168,7 @@ async fn each_token_service_has_the_trust_that_it_names() {
     meet(ours, asks(1)).await.unwrap_err();
 
     fixture.config.security.token_service[1].ca_file = "/nowhere".to_owned();
-    let error = Certificates::load(&fixture.config).unwrap_err();
+    let error = Certificates::load(&fixture.config, &Next::default()).unwrap_err();
     assert_eq!(
         format!("{:#}", anyhow::Error::from(error)),
         "enforcer.security.tokenService[1].caFile: cannot read the trusted certificates /nowhere: No such file or \

@@ -3,27 +3,32 @@
 //! They come only where the ext_authz filter names `envoy.filters.http.jwt_authn` in its `metadata_context_namespaces`,
 //! and the provider names a key in `payload_in_metadata`. Callers cannot put anything there.
 
+use prost::{DecodeError, Message as _};
 use rescind_authz::{ClaimValue, VerifiedClaims};
 use rescind_proto::{
-    envoy::service::auth::v3::AttributeContext,
+    envoy::config::core::v3::Metadata,
     google::protobuf::{Value, value::Kind},
 };
 
 const NAMESPACE: &str = "envoy.filters.http.jwt_authn";
 
-/// The payload under each of `keys` that is there.
-pub(super) fn payloads(attributes: &AttributeContext, keys: &[String]) -> Vec<VerifiedClaims> {
+/// The payload under each of `keys` that is there. `pieces` are those of the request's metadata.
+pub(super) fn payloads(
+    pieces: &[&[u8]],
+    keys: &[String],
+) -> Result<Vec<VerifiedClaims>, DecodeError> {
     if keys.is_empty() {
-        return Vec::new();
+        return Ok(Vec::new());
     }
-    let metadata = attributes.metadata_context.as_ref();
-    let Some(filter) = metadata.and_then(|metadata| metadata.filter_metadata.get(NAMESPACE)) else {
-        return Vec::new();
+    let mut metadata = Metadata::default();
+    for piece in pieces {
+        metadata.merge(*piece)?;
+    }
+    let Some(filter) = metadata.filter_metadata.get(NAMESPACE) else {
+        return Ok(Vec::new());
     };
-    keys.iter()
-        .filter_map(|key| filter.fields.get(key))
-        .map(claims)
-        .collect()
+    let payloads = keys.iter().filter_map(|key| filter.fields.get(key));
+    Ok(payloads.map(claims).collect())
 }
 
 /// What is there and no payload makes claims on which nothing can rest.

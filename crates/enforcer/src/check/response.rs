@@ -1,149 +1,143 @@
-//! A decision in the words of ext_authz.
+//! A decision in the words of ext_authz, written as it goes over the wire: `envoy.service.auth.v3.CheckResponse`.
 
-use std::{collections::HashMap, time::Duration};
+use std::{fmt::Write as _, time::Duration};
 
-use rescind_authz::{Decision, Denial, Permit};
-use rescind_proto::{
-    envoy::{
-        config::core::v3::{
-            HeaderValue, HeaderValueOption, header_value_option::HeaderAppendAction,
-        },
-        service::auth::v3::{
-            CheckResponse, DeniedHttpResponse, OkHttpResponse, attribute_context::HttpRequest,
-            check_response::HttpResponse,
-        },
-        r#type::v3::HttpStatus,
-    },
-    google::{
-        protobuf::{Struct, Value, value::Kind},
-        rpc::Status,
-    },
+use rescind_authz::{Decision, Denial, Fault, Headers as _, Permit};
+
+use super::{
+    attributes::HttpRequest,
+    wire::{message, number, text},
 };
-
-use super::request::{correlation_id, path_without_query};
 use crate::engine::Verdict;
 
 /// Choreo Connect's router turns a refusal without this key into a 500 of its own.
 const REPLY: (&str, &str) = ("choreo-connect-enforcer-reply", "Ok");
 
-/// As many entries as an answer may have.
-const MOST_METADATA: usize = 9;
+const CONTENT_TYPE: &str = "content-type";
 
-/// What the decision is, with the set's version and age for the access log.
-pub(super) fn of(http: Option<&HttpRequest>, verdict: Verdict) -> CheckResponse {
-    let ages = ages(&verdict);
-    match verdict.decision {
-        Decision::Allow(permit) => allowed(http, permit, ages),
-        Decision::Deny(denial) => denied(http, &denial, ages),
+/// As much as most answers take.
+pub(super) const USUAL_BYTES: usize = 1024;
+
+/// `CheckResponse.dynamic_metadata`.
+const DYNAMIC_METADATA: u32 = 4;
+
+/// What the decision is, with the set's version and age for the access log. A refusal is said by a SOAP fault where `soap`
+/// allows that and the request asks for it.
+pub(super) fn write(
+    out: &mut Vec<u8>,
+    http: Option<&HttpRequest<'_>>,
+    verdict: &Verdict,
+    soap: bool,
+) {
+    match &verdict.decision {
+        Decision::Allow(permit) => allowed(out, permit),
+        Decision::Deny(denial) => denied(out, denial, http.filter(|_| soap).and_then(fault)),
     }
+    message(out, DYNAMIC_METADATA, |fields| {
+        let id = http.map(HttpRequest::correlation_id).unwrap_or_default();
+        field(fields, "correlationID", &id);
+        field(fields, REPLY.0, REPLY.1);
+        if let (Some(http), Decision::Allow(_)) = (http, &verdict.decision) {
+            field(fields, "originalPath", http.path_without_query());
+        }
+        own_metadata(fields, verdict);
+    });
 }
 
-/// Whole seconds; what is not known is left out.
-fn ages(verdict: &Verdict) -> impl Iterator<Item = (&'static str, String)> + use<> {
-    let seconds = |age: Duration| age.as_secs().to_string();
-    let link = verdict.link_age.map(|age| ("rescind_age", seconds(age)));
-    let source = verdict
-        .source_age
-        .map(|age| ("rescind_source_age", seconds(age)));
-    let stale = verdict.stale.then(|| ("rescind_stale", "true".to_owned()));
-    [link, source, stale].into_iter().flatten()
+/// What is put behind somebody else's answer: it merges into the metadata that stands there (and takes the place of keys of
+/// the same name), as a message that comes in pieces does.
+pub(super) fn write_beside(out: &mut Vec<u8>, verdict: &Verdict) {
+    message(out, DYNAMIC_METADATA, |fields| {
+        own_metadata(fields, verdict);
+    });
+}
+
+/// What is ours alone. What is not known is left out; ages are in whole seconds.
+fn own_metadata(fields: &mut Vec<u8>, verdict: &Verdict) {
+    let (version, reason, credential) = match &verdict.decision {
+        Decision::Allow(permit) => (&permit.version, "ok", permit.credential),
+        Decision::Deny(denial) => (&denial.version, denial.reason.as_str(), denial.credential),
+    };
+    field(fields, "rescind_version", version);
+    field(fields, "rescind_reason", reason);
+    if let Some(credential) = credential {
+        field(fields, "rescind_credential", credential.as_str());
+    }
+    let mut seconds = String::new();
+    let mut age = |name, age: Option<Duration>| {
+        if let Some(age) = age {
+            seconds.clear();
+            // Writing to a text cannot fail.
+            let _ = write!(seconds, "{}", age.as_secs());
+            field(fields, name, &seconds);
+        }
+    };
+    age("rescind_age", verdict.link_age);
+    age("rescind_source_age", verdict.source_age);
+    if verdict.stale {
+        field(fields, "rescind_stale", "true");
+    }
 }
 
 /// The request passes, without its credentials.
-fn allowed(
-    http: Option<&HttpRequest>,
-    permit: Permit,
-    ages: impl Iterator<Item = (&'static str, String)>,
-) -> CheckResponse {
-    let path = permit.path.map(|path| header(":path", &path));
-    let removed = permit.remove_headers.iter().map(|name| name.to_string());
-    let response = OkHttpResponse {
-        headers: path.into_iter().collect(),
-        headers_to_remove: removed.collect(),
-        ..OkHttpResponse::default()
-    };
-    let mut metadata = metadata(http, &permit.version, "ok");
-    if let Some(http) = http {
-        metadata.push(("originalPath", path_without_query(http).to_owned()));
-    }
-    if let Some(credential) = permit.credential {
-        metadata.push(("rescind_credential", credential.as_str().to_owned()));
-    }
-    metadata.extend(ages);
-    CheckResponse {
-        status: Some(Status::default()),
-        dynamic_metadata: Some(fields(metadata)),
-        http_response: Some(HttpResponse::OkResponse(response)),
-    }
+fn allowed(out: &mut Vec<u8>, permit: &Permit) {
+    message(out, 1, |_| {});
+    message(out, 3, |ok| {
+        if let Some(path) = &permit.path {
+            header(ok, ":path", path);
+        }
+        for name in permit.remove_headers.iter() {
+            text(ok, 5, name);
+        }
+    });
+}
+
+/// What a request wants to be told errors in, if not in JSON.
+fn fault(http: &HttpRequest<'_>) -> Option<Fault> {
+    let content_type = http.values("content-type").next()?;
+    Fault::wanted(content_type, http.values("soapaction").next().is_some())
 }
 
 /// The request is refused.
-fn denied(
-    http: Option<&HttpRequest>,
-    denial: &Denial,
-    ages: impl Iterator<Item = (&'static str, String)>,
-) -> CheckResponse {
+fn denied(out: &mut Vec<u8>, denial: &Denial, fault: Option<Fault>) {
     let answer = denial.answer;
-    let headers = answer.headers().iter();
-    let response = DeniedHttpResponse {
-        status: Some(HttpStatus {
-            code: i32::from(answer.status()),
-        }),
-        headers: headers.map(|(name, value)| header(name, value)).collect(),
-        body: answer.body().to_owned(),
-    };
-    let mut metadata = metadata(http, &denial.version, denial.reason.as_str());
-    if let Some(credential) = denial.credential {
-        metadata.push(("rescind_credential", credential.as_str().to_owned()));
-    }
-    metadata.extend(ages);
-    CheckResponse {
-        status: Some(Status {
-            code: answer.grpc_code(),
-            ..Status::default()
-        }),
-        dynamic_metadata: Some(fields(metadata)),
-        http_response: Some(HttpResponse::DeniedResponse(response)),
-    }
+    message(out, 1, |status| {
+        number(status, 1, answer.grpc_code().unsigned_abs().into());
+    });
+    message(out, 2, |denied| {
+        message(denied, 1, |status| {
+            number(status, 1, answer.status().into());
+        });
+        for (name, value) in answer.headers() {
+            match fault {
+                Some(fault) if *name == CONTENT_TYPE => header(denied, name, fault.content_type()),
+                _ => header(denied, name, value),
+            }
+        }
+        match fault {
+            Some(fault) => text(denied, 3, &fault.body(answer)),
+            None => text(denied, 3, answer.body()),
+        }
+    });
 }
 
-/// What every answer says to the proxy's other filters and its access log.
-fn metadata(
-    http: Option<&HttpRequest>,
-    version: &str,
-    reason: &str,
-) -> Vec<(&'static str, String)> {
-    let mut metadata = Vec::with_capacity(MOST_METADATA);
-    metadata.extend([
-        (
-            "correlationID",
-            http.map(correlation_id).unwrap_or_default(),
-        ),
-        (REPLY.0, REPLY.1.to_owned()),
-        ("rescind_version", version.to_owned()),
-        ("rescind_reason", reason.to_owned()),
-    ]);
-    metadata
+/// An entry of a `google.protobuf.Struct` that is a text.
+fn field(fields: &mut Vec<u8>, key: &str, value: &str) {
+    message(fields, 1, |entry| {
+        text(entry, 1, key);
+        message(entry, 2, |any| text(any, 3, value));
+    });
 }
 
-fn fields(entries: Vec<(&'static str, String)>) -> Struct {
-    let mut fields = HashMap::with_capacity(entries.len());
-    for (key, text) in entries {
-        let kind = Some(Kind::StringValue(text));
-        fields.insert(key.to_owned(), Value { kind });
-    }
-    Struct { fields }
+/// `HeaderValueOption`: a header that takes the place of the one that is there.
+fn header(out: &mut Vec<u8>, name: &str, value: &str) {
+    message(out, 2, |option| {
+        message(option, 1, |header| {
+            text(header, 1, name);
+            text(header, 2, value);
+        });
+        number(option, 3, OVERWRITE_IF_EXISTS_OR_ADD);
+    });
 }
 
-/// A header that takes the place of the one that is there.
-fn header(name: &str, value: &str) -> HeaderValueOption {
-    HeaderValueOption {
-        header: Some(HeaderValue {
-            key: name.to_owned(),
-            value: value.to_owned(),
-            ..HeaderValue::default()
-        }),
-        append_action: HeaderAppendAction::OverwriteIfExistsOrAdd.into(),
-        ..HeaderValueOption::default()
-    }
-}
+const OVERWRITE_IF_EXISTS_OR_ADD: u64 = 2;

@@ -11,10 +11,9 @@
 //! An empty name is no place, except for the bearer token's. A value that cannot be one refuses the route's requests: a
 //! credential that is looked for in the wrong place would be missed.
 
-use std::collections::HashMap;
-
 use rescind_authz::CredentialNames;
 
+use super::attributes::Extensions;
 use crate::{config::is_header_name, engine::BadCheck, staleness::StalePolicy};
 
 /// The settings of a route; `None` where the configuration holds.
@@ -27,13 +26,13 @@ pub(super) struct Route {
 impl Route {
     /// Reads the extensions, over the names that are configured.
     pub(super) fn read(
-        extensions: &HashMap<String, String>,
+        extensions: &Extensions<'_>,
         configured: &CredentialNames,
     ) -> Result<Self, BadCheck> {
         if extensions.is_empty() {
             return Ok(Self::default());
         }
-        let get = |name| extensions.get(name).map(String::as_str);
+        let get = |name| extensions.get(name);
         let stale_policy = get("rescind_stale_policy").map(str::parse).transpose();
         Ok(Self {
             names: names(get, configured)?,
@@ -74,11 +73,7 @@ mod tests {
     use super::*;
 
     fn read(extensions: &[(&str, &str)]) -> Result<Route, BadCheck> {
-        let extensions = extensions
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
-        Route::read(&extensions, &CredentialNames::default())
+        Route::read(&Extensions::of(extensions), &CredentialNames::default())
     }
 
     fn names(extensions: &[(&str, &str)]) -> [String; 4] {

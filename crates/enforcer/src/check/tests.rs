@@ -1,8 +1,13 @@
 use prometheus_client::registry::Registry;
+use prost::Message as _;
 use rescind_authz::{Answer, CredentialNames, IssuerKeys, Jwks, KeySet, Policy, Verification};
 use rescind_proto::envoy::{
     config::core::v3::{HeaderMap, HeaderValue, header_value_option::HeaderAppendAction},
-    service::auth::v3::{AttributeContext, attribute_context, check_response::HttpResponse},
+    service::auth::v3::{
+        AttributeContext, CheckRequest, CheckResponse,
+        attribute_context::{self, HttpRequest},
+        check_response::HttpResponse,
+    },
 };
 use rescind_revocation::{Entry, Expiry, RevokedSet, TokenId};
 use rescind_runtime::Health;
@@ -20,6 +25,7 @@ use crate::{
 };
 
 mod gateway;
+mod next;
 mod stale;
 
 const NOW: UnixSeconds = UnixSeconds(1_700_000_000);
@@ -85,9 +91,15 @@ fn with_policy(policy: Policy) -> Fixture {
     }
 }
 
+/// Through the bytes of both.
+fn answer(checks: &Checks, request: &CheckRequest) -> CheckResponse {
+    let answer = checks.answer(&request.encode_to_vec(), NOW);
+    CheckResponse::decode(&*answer).unwrap()
+}
+
 impl Fixture {
     fn answer(&self, request: &CheckRequest) -> CheckResponse {
-        self.checks.check(request, NOW)
+        answer(&self.checks, request)
     }
 
     fn good(&self) -> String {
@@ -332,4 +344,67 @@ async fn an_unknown_key_and_nothing_else_asks_for_new_keys() {
     }
     fixture.answer(&bearer(&unknown));
     assert!(wanted());
+}
+
+#[test]
+fn callers_that_speak_soap_are_refused_in_soap_where_that_is_set() {
+    use rescind_authz::Fault::{Soap11, Soap12};
+    let fixture = fixture();
+    let token = fixture.signer.token(r#""jti":"revoked""#);
+    let token = format!("Bearer {token}");
+    let soap = Checks::new(fixture.checks.engine.clone(), &[]).with_soap_faults(true);
+    let content_type = |response: &CheckResponse| match &response.http_response {
+        Some(HttpResponse::DeniedResponse(denied)) => {
+            let headers = denied
+                .headers
+                .iter()
+                .filter_map(|option| option.header.as_ref());
+            let names: Vec<_> = headers.clone().map(|header| &*header.key).collect();
+            assert_eq!(names, ["content-type", "WWW-Authenticate"]);
+            headers.clone().next().unwrap().value.clone()
+        }
+        other => panic!("{other:?}"),
+    };
+    for (headers, fault) in [
+        (
+            &[("content-type", "text/xml"), ("soapaction", "a")][..],
+            Some(Soap11),
+        ),
+        (
+            &[("content-type", "text/xml"), ("soapaction", "")],
+            Some(Soap11),
+        ),
+        (&[("content-type", "text/xml")], None),
+        (&[("content-type", "application/soap+xml")], Some(Soap12)),
+        (
+            &[
+                ("content-type", "text/xml;charset=utf-8"),
+                ("soapaction", "a"),
+            ],
+            None,
+        ),
+        (
+            &[("content-type", "text/xml,text/xml"), ("soapaction", "a")],
+            None,
+        ),
+        (&[("accept", "text/xml"), ("soapaction", "a")], None),
+        (&[], None),
+    ] {
+        let headers = [&[("authorization", &*token)], headers].concat();
+        let request = check("/", &headers);
+        let response = answer(&soap, &request);
+        let expected = match fault {
+            Some(fault) => (fault.body(Answer::InvalidJwt), fault.content_type()),
+            None => (Answer::InvalidJwt.body().to_owned(), "application/json"),
+        };
+        assert_eq!(seen(&response), (401, &*expected.0), "{headers:?}");
+        assert_eq!(content_type(&response), expected.1);
+        assert_eq!(
+            metadata(&response, "choreo-connect-enforcer-reply"),
+            Some("Ok")
+        );
+        let response = fixture.answer(&request);
+        assert_eq!(seen(&response), (401, Answer::InvalidJwt.body()));
+        assert_eq!(content_type(&response), "application/json");
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rescind_runtime::config::Problems;
 use rustls_pki_types::ServerName;
 
-use super::{Config, Enforcer, Role, Security, TokenService, VerificationMode, Xds, xds};
+use super::{Config, Enforcer, Next, Role, Security, TokenService, VerificationMode, Xds, xds};
 
 /// Adapters send up to 3.5 MiB; the original's own limit is the least that is sure to be enough.
 const LEAST_XDS_MESSAGE: usize = 4 * 1024 * 1024;
@@ -22,12 +22,16 @@ const MOST_SKEW: u64 = 300;
 /// 48 bytes each: half a gigabyte.
 const MOST_KNOWN: usize = 10_000_000;
 
+/// Choreo Connect's router waits for 20 s.
+const MOST_TIMEOUT: u64 = 60;
+
 pub(super) fn check(config: &Config, problems: &mut Problems) {
     listeners(config, problems);
     names(&config.enforcer.security, problems);
     token_services(&config.enforcer.security, problems);
     adapters(&config.xds, problems);
     staleness(config, problems);
+    next(&config.next, problems);
 }
 
 fn staleness(config: &Config, problems: &mut Problems) {
@@ -263,5 +267,58 @@ fn adapters(config: &Xds, problems: &mut Problems) {
     }
     if config.retry_period == 0 {
         problems.add("xds.retryPeriod", "expected at least 1 second, found 0");
+    }
+}
+
+fn next(config: &Next, problems: &mut Problems) {
+    if !config.is_configured() {
+        if !config.rest.address.is_empty() {
+            problems.add(
+                "next.address",
+                "missing, expected where next.rest belongs to",
+            );
+        }
+        return;
+    }
+    if !config.rest.address.is_empty() && xds::split(&config.rest.address).is_none() {
+        problems.add(
+            "next.rest.address",
+            format!(
+                "expected host or host:port, found {:?}",
+                config.rest.address
+            ),
+        );
+    }
+    if xds::split(&config.address).is_none() {
+        problems.add(
+            "next.address",
+            format!("expected host or host:port, found {:?}", config.address),
+        );
+    }
+    if ServerName::try_from(config.server_name.as_str()).is_err() {
+        problems.add(
+            "next.serverName",
+            format!(
+                "expected the name in the next enforcer's certificate, found {:?}",
+                config.server_name
+            ),
+        );
+    }
+    if !(1..=MOST_TIMEOUT).contains(&config.timeout) {
+        problems.add(
+            "next.timeout",
+            format!(
+                "expected 1-{MOST_TIMEOUT} seconds, found {}",
+                config.timeout
+            ),
+        );
+    }
+    let (cert, key) = (&config.cert_path, &config.key_path);
+    if cert.as_os_str().is_empty() != key.as_os_str().is_empty() {
+        let missing = match key.as_os_str().is_empty() {
+            true => "next.keyPath",
+            false => "next.certPath",
+        };
+        problems.add(missing, "missing, expected a certificate and its key");
     }
 }

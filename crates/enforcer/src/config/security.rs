@@ -3,6 +3,8 @@
 use rescind_authz::{CredentialNames, Lacking, Policy, Verification};
 use serde::{Deserialize, Serialize};
 
+use super::Next;
+
 /// Credentials and keys.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
@@ -140,8 +142,8 @@ impl TokenService {
 }
 
 impl Security {
-    /// How requests are decided.
-    pub fn policy(&self) -> Policy {
+    /// How requests are decided; where there is a `next`, what is not decided here is left to it.
+    pub fn policy(&self, next: &Next) -> Policy {
         let names = CredentialNames::new(
             &self.auth_header.authorization_header,
             &self.api_key.header,
@@ -149,6 +151,7 @@ impl Security {
             &self.auth_header.test_console_header_name,
         );
         let verification = match self.verification {
+            _ if next.is_configured() && !next.verify => Verification::RevocationOnly,
             VerificationMode::Full | VerificationMode::JwtAuthn => Verification::Full,
             VerificationMode::TimeOnly => Verification::TimeOnly,
         };
@@ -157,7 +160,7 @@ impl Security {
         Policy::new(names, verification, outbound)
             .with_skew(self.skew)
             .with_required(self.required())
-            .with_missing_allowed(gateway && self.jwt_authn.allow_missing)
+            .with_missing_allowed(next.is_configured() || gateway && self.jwt_authn.allow_missing)
     }
 
     /// The keys of the metadata in which verified payloads are; none where they are not believed.

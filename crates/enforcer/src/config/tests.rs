@@ -132,8 +132,14 @@ fn a_configured_instance_identifier_beats_the_hosts_name() {
 #[test]
 fn sections_of_choreo_connect_are_passed_over_by_name() {
     let text = "
+        [adapter]
+        soapErrorInXMLEnabled = true
         [adapter.server]
         port = 9843
+        [adapter.keystore]
+        certPath = '/home/wso2/security/keystore/mg.pem'
+        [[adapter.vhostMapping]]
+        environment = 'Default'
         [enforcer.authService]
         port = 8081
         keepAliveTime = 600
@@ -168,6 +174,7 @@ fn sections_of_choreo_connect_are_passed_over_by_name() {
         loaded.unused
     );
     assert_eq!(loaded.config.enforcer.security.token_service.len(), 1);
+    assert!(loaded.config.adapter.soap_error_in_xml_enabled);
 }
 
 #[test]
@@ -302,6 +309,30 @@ fn each_wrong_value_is_named_with_its_line_and_what_would_be_right() {
         (
             "[enforcer.authService]\nprot = 1\n".to_owned(),
             "enforcer.toml:2: enforcer.authService.prot: ",
+        ),
+        (
+            "[next]\naddress = 'https://enforcer'\n".to_owned(),
+            "enforcer.toml:2: next.address: expected host or host:port, found \"https://enforcer\"",
+        ),
+        (
+            "[next]\naddress = 'a'\nserverName = 'a b'\n".to_owned(),
+            "enforcer.toml:3: next.serverName: expected the name in the next enforcer's certificate, found \"a b\"",
+        ),
+        (
+            "[next]\naddress = 'a'\nrest.address = 'a b'\n".to_owned(),
+            "enforcer.toml:3: next.rest.address: expected host or host:port, found \"a b\"",
+        ),
+        (
+            "[next.rest]\naddress = 'a'\n".to_owned(),
+            "next.address: missing, expected where next.rest belongs to",
+        ),
+        (
+            "[next]\naddress = 'a'\ntimeout = 0\n".to_owned(),
+            "enforcer.toml:3: next.timeout: expected 1-60 seconds, found 0",
+        ),
+        (
+            "[next]\naddress = 'a'\ncertPath = 'c.pem'\n".to_owned(),
+            "next.keyPath: missing, expected a certificate and its key",
         ),
         (
             "[log]\nlevel = 'loud'\n".to_owned(),

@@ -80,7 +80,7 @@ impl Source for Revocations {
     fn read(&self, after: Position, to: Position, _: Audience, _: usize) -> Chunk {
         let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         Chunk {
-            resources: all[after.0 as usize..to.0 as usize].to_vec(),
+            resources: all[after.0 as usize..to.0 as usize].to_vec().into(),
             to,
         }
     }
@@ -164,7 +164,13 @@ pub(super) fn configured(adapter: u16) -> (Certificates, Signer, Config) {
 
 /// Such an enforcer.
 pub(super) async fn start(adapter: u16) -> Running {
-    let (certificates, signer, config) = configured(adapter);
+    start_with(adapter, |_| {}).await
+}
+
+/// The same, changed by `change`.
+pub(super) async fn start_with(adapter: u16, change: impl FnOnce(&mut Config)) -> Running {
+    let (certificates, signer, mut config) = configured(adapter);
+    change(&mut config);
     App::prepare(&config).unwrap();
     let app = App::build(&config).await.unwrap();
     let (health, checks) = (app.health().clone(), app.check_addr());

@@ -82,7 +82,7 @@ fn what_stands_elsewhere_or_is_no_payload_is_nothing() {
 fn where_it_is_not_believed_nothing_of_it_counts() {
     let fixture = fixture();
     let checks = Checks::new(fixture.checks.engine.clone(), &[]);
-    let response = checks.check(&verified(FILTER, "jwt_payload", payload("good")), NOW);
+    let response = answer(&checks, &verified(FILTER, "jwt_payload", payload("good")));
     assert_eq!(seen(&response), (401, Answer::NoCredential.body()));
 }
 

@@ -1,0 +1,89 @@
+//! What is asked of the ext_authz port and is not ours is carried to the next enforcer, where there is one.
+
+use std::{
+    convert::Infallible,
+    task::{Context, Poll},
+};
+
+use futures_util::future::{BoxFuture, Either};
+use http::{Request, Response};
+use rescind_carry::GrpcCarry;
+use tonic::body::Body;
+use tower::{Layer, Service};
+
+use crate::check::SERVICE;
+
+/// Lays the carrying before our own services. It must be the first to see a path: a router would answer for all.
+#[derive(Debug, Clone)]
+pub(super) struct CarryLayer(pub(super) Option<GrpcCarry>);
+
+/// Our own services, and all others.
+#[derive(Debug, Clone)]
+pub(super) struct Carried<S> {
+    own: S,
+    carry: Option<GrpcCarry>,
+}
+
+impl<S> Layer<S> for CarryLayer {
+    type Service = Carried<S>;
+
+    fn layer(&self, own: S) -> Carried<S> {
+        let carry = self.0.clone();
+        Carried { own, carry }
+    }
+}
+
+impl<S> Service<Request<Body>> for Carried<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Either<S::Future, BoxFuture<'static, Result<Response<Body>, Infallible>>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.own.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        match &mut self.carry {
+            Some(carry) if !is_ours(request.uri().path()) => {
+                let carried = carry.call(request);
+                Either::Right(Box::pin(async {
+                    carried.await.map(|response| response.map(Body::new))
+                }))
+            }
+            _ => Either::Left(self.own.call(request)),
+        }
+    }
+}
+
+/// Whether a path is of a service that is served here, whatever the next has.
+fn is_ours(path: &str) -> bool {
+    let service = path.strip_prefix('/').unwrap_or(path);
+    let service = service.split('/').next().unwrap_or_default();
+    service == SERVICE || service == "grpc.health.v1.Health"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_ours_is_told_by_its_service() {
+        for (path, ours) in [
+            ("/envoy.service.auth.v3.Authorization/Check", true),
+            ("/envoy.service.auth.v3.Authorization/New", true),
+            ("/grpc.health.v1.Health/Watch", true),
+            (
+                "/envoy.extensions.filters.http.mgw_wasm_websocket.v3.WebSocketFrameService/PublishFrameData",
+                false,
+            ),
+            ("/envoy.service.auth.v2.Authorization/Check", false),
+            ("/", false),
+            ("", false),
+        ] {
+            assert_eq!(is_ours(path), ours, "{path}");
+        }
+    }
+}
