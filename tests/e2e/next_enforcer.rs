@@ -9,10 +9,12 @@ mod sides;
 
 use std::time::Duration;
 
+use prost::bytes::Bytes;
 use tokio::net::TcpListener;
 use tonic::Code;
 
 use crate::{
+    clients::raw::RawClient,
     eventually::eventually,
     procedures::REVOKED_TOKEN,
     suite::Suite,
@@ -20,7 +22,7 @@ use crate::{
 };
 use rescind_stack::Part;
 use rows::{Row, allowed, rows};
-use script::{Asked, NextEnforcer, Script};
+use script::{Asked, FRAMES, NextEnforcer, Script};
 use sides::{Api, Gate, Ports, Wire, program_of};
 
 const SILENT: &str = r#"{"error_message":"Service Unavailable","code":"900900","error_description":"The check of this request could not be completed"}"#;
@@ -120,6 +122,7 @@ async fn all(broker: &Broker) {
         same(&front, &row, &good).await;
     }
     revoked(&front).await;
+    frames(&front).await;
     errors(&front, &good).await;
     gone(&mut front, &good).await;
     frozen(&front, &good).await;
@@ -207,6 +210,20 @@ async fn revoked(front: &Front) {
     assert_eq!(direct.status(), "200");
     assert_eq!((ours.status(), ours.body()), ("401", REVOKED_TOKEN));
     assert!(ours.asked.is_empty() && ours.upstream.is_empty());
+}
+
+/// Another service of the same port.
+async fn frames(front: &Front) {
+    let identity = front.world.router_identity();
+    let channel = front.world.ext_authz_channel(Some(&identity)).await;
+    let client = RawClient::new(channel.unwrap());
+    let frame = |n: usize| Bytes::from(format!("frame {n}").repeat(100));
+    let sent = tokio_stream::iter((0..1000).map(frame));
+    let mut echoed = client.streaming(FRAMES, sent).await.unwrap();
+    for n in 0..1000 {
+        assert_eq!(echoed.message().await.unwrap(), Some(frame(n)));
+    }
+    assert_eq!(echoed.message().await.unwrap(), None);
 }
 
 /// An error for an answer, of gRPC or of nothing that is an answer.

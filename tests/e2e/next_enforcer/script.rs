@@ -77,8 +77,10 @@ impl Scripts {
 
     async fn answer(self, request: Request<Body>) -> Response<Body> {
         let (head, body) = request.into_parts();
-        if head.uri.path() != "/envoy.service.auth.v3.Authorization/Check" {
-            return Status::unimplemented("").into_http();
+        match head.uri.path() {
+            "/envoy.service.auth.v3.Authorization/Check" => {}
+            FRAMES => return reply(Body::new(body.with_trailers(good().boxed()))),
+            _ => return Status::unimplemented("").into_http(),
         }
         let body = body.collect().await.unwrap().to_bytes();
         let asked = Asked {
@@ -95,19 +97,29 @@ impl Scripts {
             Script::Answer(message) => {
                 let length = u32::try_from(message.len()).unwrap().to_be_bytes();
                 let body = [&[0][..], &length, &message].concat();
-                let trailers = async {
-                    let mut trailers = HeaderMap::new();
-                    trailers.insert("grpc-status", HeaderValue::from_static("0"));
-                    Some(Ok(trailers))
-                };
-                let body = Body::new(Full::new(body.into()).with_trailers(trailers.boxed()));
-                let mut response = Response::new(body);
-                let grpc = HeaderValue::from_static("application/grpc");
-                response.headers_mut().insert("content-type", grpc);
-                response
+                reply(Body::new(
+                    Full::new(body.into()).with_trailers(good().boxed()),
+                ))
             }
         }
     }
+}
+
+/// Another service of the original's. Here it sends back what comes.
+pub(crate) const FRAMES: &str =
+    "/envoy.extensions.filters.http.mgw_wasm_websocket.v3.WebSocketFrameService/PublishFrameData";
+
+async fn good<E>() -> Option<Result<HeaderMap, E>> {
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", HeaderValue::from_static("0"));
+    Some(Ok(trailers))
+}
+
+fn reply(body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    let grpc = HeaderValue::from_static("application/grpc");
+    response.headers_mut().insert("content-type", grpc);
+    response
 }
 
 impl NextEnforcer {

@@ -144,7 +144,9 @@ impl Original {
     /// Ends it in the middle of everything.
     pub(super) fn kill(mut self) {
         if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_timeout(Duration::from_secs(5));
+            // It waits for its threads, which an asynchronous caller may not.
+            let ended = std::thread::spawn(|| runtime.shutdown_timeout(Duration::from_secs(5)));
+            ended.join().unwrap();
         }
     }
 }

@@ -12,7 +12,7 @@ use tonic_health::{
     pb::health_server::HealthServer,
     server::{HealthReporter, HealthService},
 };
-use tower::ServiceBuilder;
+use tower::layer::util::Stack;
 use tracing::debug;
 
 use super::carried::CarryLayer;
@@ -98,11 +98,8 @@ impl CheckServer {
                 carry.drain();
             }
         };
-        let layers = ServiceBuilder::new()
-            .layer(self.checks)
-            .layer(CarryLayer(self.carry));
         let server = server
-            .layer(layers)
+            .layer(Stack::new(CarryLayer(self.carry), self.checks))
             .add_service(health)
             .serve_with_incoming_shutdown(self.listener, drained);
         let too_long = async {

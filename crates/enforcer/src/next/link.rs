@@ -107,7 +107,10 @@ impl Link {
             super::PROBE,
             grpc::body(0, |_| {}),
         );
-        self.send(request).await.map(drop)
+        let answer = self.send(request).await?.into_body();
+        // Whatever it says; read, so that nothing is cut off on the way.
+        let _ = grpc::collect(answer, 1024).await;
+        Ok(())
     }
 
     /// Gives the connection up: the next call makes another.

@@ -74,7 +74,9 @@ pub(crate) async fn run(only: &Only, broker: &Broker) {
     if with_enforcer {
         let expected = 2 * ROUNDS * EVENTS;
         let kept = world.metric(Part::Adapter, "rescind_ledger_entries").await;
-        let enforced = world.metric(Part::Enforcer, "rescind_set_entries").await;
+        let enforced = world
+            .metric(Part::Enforcer, "rescind_enforcer_set_entries")
+            .await;
         show(
             "e2e.burst",
             "lost",
