@@ -1,6 +1,11 @@
 //! The parts of a stack, and what it takes to start one.
 
-use std::{ffi::OsString, fmt, path::PathBuf, process::Stdio};
+use std::{
+    ffi::{OsStr, OsString},
+    fmt,
+    path::PathBuf,
+    process::Stdio,
+};
 
 use anyhow::{Context, Result};
 use tokio::process::{Child, Command};
@@ -79,6 +84,9 @@ impl Program {
         if self.clean {
             command.env_clear();
         }
+        for (name, _) in std::env::vars_os().filter(|(name, _)| names_no_key(name)) {
+            command.env_remove(name);
+        }
         command
             .args(&self.arguments)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
@@ -88,5 +96,29 @@ impl Program {
             .process_group(0)
             .spawn()
             .with_context(|| format!("cannot start {}", self.path.display()))
+    }
+}
+
+/// Our parts take every variable `RESCIND_<SECTION>__<KEY>` for a setting, and refuse one that is none, such as the tests'
+/// own `RESCIND_SOAK`.
+fn names_no_key(variable: &OsStr) -> bool {
+    let name = variable.to_string_lossy();
+    name.starts_with("RESCIND_") && !name.contains("__")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_setting_stays_with_the_caller() {
+        for (name, kept) in [
+            ("RESCIND_SOAK", true),
+            ("RESCIND_FAULT_SEED", true),
+            ("RESCIND_LOG__LEVEL", false),
+            ("PATH", false),
+        ] {
+            assert_eq!(names_no_key(OsStr::new(name)), kept, "{name}");
+        }
     }
 }

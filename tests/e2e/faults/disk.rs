@@ -233,8 +233,7 @@ async fn full(broker: &Broker, name: &str, disk: impl FnOnce(&Path) -> Option<Di
     let applied = world
         .holds_exactly(&published, Duration::from_secs(30))
         .await;
-    let ask = || degraded(&world);
-    eventually(Duration::from_secs(10), ask, Option::is_none).await;
+    good_again(&world).await;
 
     // Killed in the middle of it: the broker brings what was not acknowledged.
     disk.fill(&world);
@@ -315,9 +314,14 @@ async fn read_only(broker: &Broker) {
     world
         .holds_exactly(&published, Duration::from_secs(30))
         .await;
-    let ask = || degraded(&world);
-    eventually(Duration::from_secs(10), ask, Option::is_none).await;
+    good_again(&world).await;
     world.stop().await;
+}
+
+/// Waits until the adapter says no more that its ledger is degraded. After a failure its upkeep rests for 30 s.
+async fn good_again(world: &World) {
+    let ask = || degraded(world);
+    eventually(Duration::from_secs(45), ask, Option::is_none).await;
 }
 
 /// Changes who may write a directory and what is in it.
