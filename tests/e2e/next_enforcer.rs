@@ -48,10 +48,15 @@ impl Front {
     async fn start(broker: &Broker) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let config = format!("[next]\naddress = '127.0.0.1'\nport = {port}\n");
-        let world =
-            World::start_with(broker, |builder| builder.config(Part::Enforcer, config)).await;
+        let world = World::start(broker).await;
         let next = NextEnforcer::start(listener, &world.state().join("certs")).await;
+        // The stack has its certificates only once it runs, and is ready only where the enforcer behind answers.
+        world.end(Part::Enforcer).await;
+        world.add_to_config(
+            Part::Enforcer,
+            &format!("\n[next]\naddress = '127.0.0.1'\nport = {port}\n"),
+        );
+        world.begin(Part::Enforcer).await;
         let api = Api::start().await;
         let bootstrap = world.config_text("envoy.yaml");
         let stack = world.ports();

@@ -385,6 +385,13 @@ impl World {
         fs::read_to_string(self.find(name)).unwrap()
     }
 
+    /// Puts tables behind a part's configuration; it takes them at its next start.
+    pub(crate) fn add_to_config(&self, part: Part, tables: &str) {
+        let path = self.find(&format!("{part}.toml"));
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text + tables).unwrap();
+    }
+
     fn find(&self, name: &str) -> PathBuf {
         let folders = [
             self.state().to_owned(),
