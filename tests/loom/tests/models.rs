@@ -54,7 +54,7 @@ fn check(
             thread::spawn(move || write(&set))
         };
         read(&set);
-        writer.join().unwrap();
+        writer.join().expect("a writer that does not panic");
         read(&set);
     });
 }

@@ -133,8 +133,12 @@ impl Scanned {
         };
         let made: Result<Vec<_>, ReadError> = thread::scope(|scope| {
             let run = &run;
+            // A thread that cannot be had leaves its share to the others.
             let more: Vec<_> = (1..shares.0.len())
-                .map(|thread| scope.spawn(move || run(thread)))
+                .filter_map(|share| {
+                    let named = thread::Builder::new().name("load".to_owned());
+                    named.spawn_scoped(scope, move || run(share)).ok()
+                })
                 .collect();
             let mut made = run(0);
             for thread in more {
