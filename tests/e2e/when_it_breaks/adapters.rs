@@ -104,13 +104,13 @@ async fn beyond_the_bound(broker: &Broker) {
     }
 
     // What an operator sees.
-    let ask = || world.gauge("link_age_seconds");
-    eventually(Duration::from_secs(5), ask, |age| *age >= 20.0).await;
+    let look = || world.gauge("link_age_seconds");
+    eventually(Duration::from_secs(5), look, |age| *age >= 20.0).await;
     assert_eq!(world.gauge("set_stale").await, 1.0);
     assert!(world.gauge("stale_passed_total").await >= 5.0);
     // Staleness is the policy's affair, not readiness's.
-    let ask = || world.admin("ENFORCER_ADMIN_URL", "/readyz");
-    eventually(Duration::from_secs(5), ask, |(status, page)| {
+    let look = || world.admin("ENFORCER_ADMIN_URL", "/readyz");
+    eventually(Duration::from_secs(5), look, |(status, page)| {
         *status == 200 && page.contains("link age: beyond its bound of 20s")
     })
     .await;
