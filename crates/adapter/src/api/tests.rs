@@ -2,8 +2,8 @@
 
 use axum::{body::Body, http::Request as HttpRequest};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use rescind_ledger::Ledger;
-use rescind_revocation::UnixMillis;
+use rescind_ledger::{Ledger, Origin};
+use rescind_revocation::{Identifier, Revocation, UnixMillis};
 use rescind_runtime::config::Secret;
 use rescind_xds::{
     Audience, Position,
