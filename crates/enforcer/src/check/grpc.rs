@@ -78,7 +78,7 @@ pub(crate) fn reply(body: Bytes) -> Response<Body> {
 
 /// An answer with these headers and trailers.
 pub(crate) fn reply_with(headers: HeaderMap, body: Bytes, trailers: HeaderMap) -> Response<Body> {
-    let reply = Reply {
+    let framed = Framed {
         piece: match body.len() {
             0..=SHORT => PIECE,
             long => long,
@@ -86,7 +86,7 @@ pub(crate) fn reply_with(headers: HeaderMap, body: Bytes, trailers: HeaderMap) -
         left: body,
         trailers: Some(trailers),
     };
-    let mut response = Response::new(Body::new(reply));
+    let mut response = Response::new(Body::new(framed));
     *response.headers_mut() = headers;
     response
 }
@@ -95,7 +95,10 @@ pub(crate) fn reply_with(headers: HeaderMap, body: Bytes, trailers: HeaderMap) -
 ///
 /// A short body goes out in pieces that the HTTP/2 library puts together with those of other answers. Longer ones it writes
 /// by themselves, each with a system call of its own (`CHAIN_THRESHOLD` of `h2`), which costs more than the answer does.
-struct Reply {
+///
+/// How long it is goes unsaid: gRPC has no use for a `content-length`.
+#[derive(Debug)]
+pub(crate) struct Framed {
     left: Bytes,
     piece: usize,
     trailers: Option<HeaderMap>,
@@ -107,7 +110,7 @@ const PIECE: usize = 255;
 /// Up to here it pays.
 const SHORT: usize = 4 * PIECE;
 
-impl http_body::Body for Reply {
+impl http_body::Body for Framed {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -124,6 +127,15 @@ impl http_body::Body for Reply {
 
     fn is_end_stream(&self) -> bool {
         self.left.is_empty() && self.trailers.is_none()
+    }
+}
+
+/// The body of a call.
+pub(crate) fn call(body: Bytes) -> Framed {
+    Framed {
+        piece: body.len(),
+        left: body,
+        trailers: None,
     }
 }
 

@@ -7,12 +7,11 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri,
     header::{self, CONTENT_TYPE},
 };
-use http_body_util::Full;
 use tonic::body::Body;
 
 use super::Failure;
 use crate::check::{
-    grpc::{self, GRPC, GRPC_STATUS},
+    grpc::{self, Framed, GRPC, GRPC_STATUS},
     wire::Fields,
 };
 
@@ -80,8 +79,8 @@ pub(super) fn request(
     headers: &HeaderMap,
     limit: Duration,
     body: Bytes,
-) -> Request<Full<Bytes>> {
-    let mut request = Request::new(Full::new(body));
+) -> Request<Framed> {
+    let mut request = Request::new(grpc::call(body));
     *request.method_mut() = http::Method::POST;
     *request.uri_mut() = uri;
     let mut passed = headers.clone();

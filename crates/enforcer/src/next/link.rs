@@ -11,7 +11,6 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, Uri};
-use http_body_util::Full;
 use hyper::{body::Incoming, client::conn::http2::SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls_pki_types::ServerName;
@@ -26,7 +25,10 @@ use super::{
     Failure,
     call::{self, NextAnswer},
 };
-use crate::check::{CHECK, grpc};
+use crate::check::{
+    CHECK,
+    grpc::{self, Framed},
+};
 
 /// How long connecting may take, TLS included.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -61,7 +63,7 @@ pub(crate) struct Link {
 }
 
 /// It ends when the last clone is gone.
-type Connection = SendRequest<Full<Bytes>>;
+type Connection = SendRequest<Framed>;
 
 impl Link {
     /// Not connected yet.
@@ -120,7 +122,7 @@ impl Link {
 
     async fn send(
         &self,
-        request: http::Request<Full<Bytes>>,
+        request: http::Request<Framed>,
     ) -> Result<http::Response<Incoming>, Failure> {
         let mut sender = self.sender().await?;
         let lost = |error: hyper::Error| Failure::Unavailable(format!("connection lost: {error}"));

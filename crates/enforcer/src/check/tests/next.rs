@@ -285,6 +285,7 @@ async fn what_is_not_refused_goes_on_as_it_came() {
         ("te", Some("trailers")),
         ("grpc-timeout", Some("1800m")),
         ("grpc-accept-encoding", None),
+        ("content-length", None),
         ("user-agent", Some("envoy")),
         ("x-request-id", Some("7")),
         ("x-envoy-internal", Some("true")),
