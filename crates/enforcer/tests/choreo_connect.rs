@@ -50,7 +50,7 @@ fn the_enforcer_reads_it_and_says_what_it_uses_and_what_it_leaves() {
     let output = Command::new(env!("CARGO_BIN_EXE_rescind-enforcer"))
         .env_clear()
         .env("enforcer_admin_pwd", "s3cret")
-        .env("TRUSTED_CA_CERTS_PATH", folder.path().join("truststore"))
+        // In Choreo Connect the enforcer's certificates are variables, never keys.
         .env(
             "ENFORCER_PUBLIC_CERT_PATH",
             folder.path().join("keystore/mg.pem"),
@@ -59,6 +59,7 @@ fn the_enforcer_reads_it_and_says_what_it_uses_and_what_it_leaves() {
             "ENFORCER_PRIVATE_KEY_PATH",
             folder.path().join("keystore/mg.key"),
         )
+        .env("TRUSTED_CA_CERTS_PATH", folder.path().join("truststore"))
         .args(["--check", "--config"])
         .arg(&config)
         .output()
@@ -68,6 +69,7 @@ fn the_enforcer_reads_it_and_says_what_it_uses_and_what_it_leaves() {
     assert_eq!(output.status.code(), Some(0), "{stderr}");
     for line in [
         "enforcer.authService.port = 8081",
+        "from the environment: enforcer.truststore.location (TRUSTED_CA_CERTS_PATH)",
         "enforcer.security.tokenService[2].name = \"APIM Publisher\"",
         "not used here: router",
         "not used here: controlPlane",

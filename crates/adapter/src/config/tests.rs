@@ -199,9 +199,9 @@ fn a_wrong_pass_through_is_named_in_one_go() {
              maxCalls = 5000",
         ),
         &[
+            "1: adapter.xds.passthrough.keyPath: expected the private key",
             "2: adapter.xds.passthrough.address: expected host:port",
             "3: adapter.xds.passthrough.serverName: expected a DNS name",
-            "1: adapter.xds.passthrough.keyPath: expected the private key",
             "5: adapter.xds.passthrough.maxCalls: expected 1 to 4096, found 5000",
         ],
     );

@@ -113,7 +113,7 @@ impl Listening {
             }
         };
         let ends = alive.clone();
-        tokio::spawn(async move { ends.run_until_cancelled(accept).await.map(|()| ()) });
+        tokio::spawn(async move { ends.run_until_cancelled(accept).await });
         Original {
             address,
             certificates: self.certificates,
