@@ -50,15 +50,6 @@ fn the_enforcer_reads_it_and_says_what_it_uses_and_what_it_leaves() {
     let output = Command::new(env!("CARGO_BIN_EXE_rescind-enforcer"))
         .env_clear()
         .env("enforcer_admin_pwd", "s3cret")
-        .env("TRUSTED_CA_CERTS_PATH", folder.path().join("truststore"))
-        .env(
-            "ENFORCER_PUBLIC_CERT_PATH",
-            folder.path().join("keystore/mg.pem"),
-        )
-        .env(
-            "ENFORCER_PRIVATE_KEY_PATH",
-            folder.path().join("keystore/mg.key"),
-        )
         .args(["--check", "--config"])
         .arg(&config)
         .output()
