@@ -97,7 +97,7 @@ fn beside(folder: &Path, set: &Arc<RevokedSet>) {
     let (began, mut times) = (Instant::now(), Vec::new());
     while durable.is_writing() {
         times.push(update(&mut durable));
-        std::thread::sleep(Duration::from_micros(100));
+        std::thread::park_timeout(Duration::from_micros(100));
     }
     figure(
         "image.beside_s",

@@ -108,7 +108,7 @@ impl Sink for TestSink {
 
     fn work(&mut self) -> bool {
         self.seen.send_modify(|seen| seen.steps += 1);
-        self.seen.borrow().steps % 100 != 0
+        !self.seen.borrow().steps.is_multiple_of(100)
     }
 
     fn link(&mut self, state: LinkState) {
