@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tonic::Code;
 
 use crate::{
-    clients::raw::RawClient,
+    clients::frames::RawClient,
     eventually::eventually,
     procedures::REVOKED_TOKEN,
     suite::Suite,
