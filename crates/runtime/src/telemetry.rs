@@ -14,7 +14,7 @@ mod text;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tracing::{Subscriber, error};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -40,7 +40,7 @@ pub enum Format {
     Json,
 }
 
-/// A level (`error`, `warn`, `info`, `debug`, `trace`, `off`) or a list of `target=level`, as tracing's `EnvFilter` reads it.
+/// A level (`error`, `warn`, `info`, `debug`, `trace`, `off`) or a list of `target=level`, as tracing's [`Targets`] reads it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Filter(String);
@@ -66,7 +66,7 @@ impl Default for Filter {
 impl TryFrom<String> for Filter {
     type Error = FilterError;
 
-    /// Takes what `EnvFilter` takes, except that a bare word must be a level: else `infoo` would be the name of a target, and
+    /// Takes what [`Targets`] takes, except that a bare word must be a level: else `infoo` would be the name of a target, and
     /// nothing would be logged.
     fn try_from(text: String) -> Result<Self, FilterError> {
         let levels = ["off", "error", "warn", "info", "debug", "trace"];
@@ -77,7 +77,7 @@ impl TryFrom<String> for Filter {
                     .iter()
                     .any(|level| level.eq_ignore_ascii_case(directive))
         });
-        if sound && EnvFilter::try_new(&text).is_ok() {
+        if sound && text.parse::<Targets>().is_ok() {
             Ok(Self(text))
         } else {
             Err(FilterError(text))
@@ -109,7 +109,9 @@ where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     // The filter was parsed when the configuration was read. What it says of a chatterer by name comes later, and counts.
-    let filter = EnvFilter::try_new(format!("{CHATTERERS},{}", config.level.0)).unwrap_or_default();
+    let filter = format!("{CHATTERERS},{}", config.level.0)
+        .parse::<Targets>()
+        .unwrap_or_default();
     let layer = tracing_subscriber::fmt::layer()
         .with_ansi(false)
         .log_internal_errors(false)

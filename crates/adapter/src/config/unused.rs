@@ -1,5 +1,5 @@
-//! Keys of Choreo Connect's `config.toml` that this adapter knows and does not use: each is named once in the log instead
-//! of being refused.
+//! Keys of Choreo Connect's `config.toml` and of our enforcer that this adapter knows and does not use: each is named once
+//! in the log instead of being refused, so that one file may serve both parts.
 
 /// Dotted keys, each with all that is below it.
 pub(super) const KEYS: &[&str] = &[
@@ -27,6 +27,8 @@ pub(super) const KEYS: &[&str] = &[
     "controlPlane.syncApisOnStartUp",
     "enforcer",
     "globalAdapter",
+    "next",
     "router",
     "tracing",
+    "xds",
 ];

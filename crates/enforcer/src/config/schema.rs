@@ -1,4 +1,5 @@
-//! Variables with names of their own, and keys of Choreo Connect that mean nothing here.
+//! Variables with names of their own, and keys of Choreo Connect and of our adapter that mean nothing here: one file may
+//! serve both parts.
 
 use rescind_runtime::config::Schema;
 
@@ -15,21 +16,26 @@ pub const SCHEMA: Schema = Schema {
         ("TRUSTED_CA_CERTS_PATH", "enforcer.truststore.location"),
     ],
     unused: &[
+        "adapter.admin",
         "adapter.artifactsDirectory",
         "adapter.consul",
         "adapter.isIntelligentRoutingEnabled",
         "adapter.keystore",
         "adapter.metrics",
+        "adapter.peers",
+        "adapter.roster",
         "adapter.sandboxEnvName",
         "adapter.sandboxVhost",
         "adapter.server",
         "adapter.sourceControl",
         "adapter.truststore",
         "adapter.vhostMapping",
+        "adapter.xds",
         "adapter.xdsPayloadFormatter",
         "analytics",
         "controlPlane",
         "globalAdapter",
+        "ledger",
         "router",
         "tracing",
         "enforcer.authService.keepAliveTime",

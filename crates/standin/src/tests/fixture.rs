@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use crate::config::StandinConfig;
 use crate::event::Message;
@@ -50,11 +50,11 @@ static SERVER: LazyLock<Pair> = LazyLock::new(|| pair(&rcgen::PKCS_ECDSA_P256_SH
 static LOG: LazyLock<Arc<Mutex<Vec<u8>>>> = LazyLock::new(|| {
     let log = Arc::<Mutex<Vec<u8>>>::default();
     let writer = log.clone();
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new("rescind_standin=trace"))
+    let ours = Targets::new().with_target("rescind_standin", tracing::Level::TRACE);
+    let lines = tracing_subscriber::fmt::layer()
         .with_ansi(false)
-        .with_writer(move || Writer(writer.clone()))
-        .init();
+        .with_writer(move || Writer(writer.clone()));
+    tracing_subscriber::registry().with(ours).with(lines).init();
     log
 });
 
