@@ -90,7 +90,7 @@ fn the_enforcer_reads_it_and_says_what_it_uses_and_what_it_leaves() {
     for key in [
         "enforcer.authService.maxMessageSize",
         "enforcer.management.password",
-        "enforcer.restServer.enabled",
+        "enforcer.restserver.enabled",
         "enforcer.security.authHeader.testConsoleHeaderName",
         "enforcer.security.tokenService[0].issuer",
         "enforcer.security.tokenService[1].certificateFilePath",
