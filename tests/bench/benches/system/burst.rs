@@ -99,7 +99,14 @@ async fn drain(
     let last = world.head().await + EVENTS as u64;
     let adapter = world.stack.part(Part::Adapter);
     adapter.freeze();
+    let filling = Instant::now();
     publisher.fill(EVENTS).await;
+    // After two missed heartbeats of 5 s the broker drops the adapter's connection, and its queue with it.
+    assert!(
+        filling.elapsed() < Duration::from_secs(9),
+        "the machine is too busy: the events took {:?} into the broker",
+        filling.elapsed()
+    );
     let began = Instant::now();
     adapter.thaw();
     while !is_there(world.receipt(last).await) {
