@@ -20,7 +20,7 @@ use self::original::{BREAKS, DEAF, ECHO, FLOODS, LEAVES, Original, REFUSES, Shar
 use crate::{
     clients::{
         control_plane::jti,
-        raw::RawClient,
+        frames::RawClient,
         xds::{XdsStream, first_request},
     },
     eventually::eventually,

@@ -6,7 +6,7 @@ use rescind_revocation::{UnixSeconds, packed::Packed};
 use rescind_runtime::tls::{self, Identity, Trust};
 use rescind_stack::Stack;
 use rescind_xds::client::{
-    self, Answer, ClientConfig, Content, LinkState, Rejection, Security, Sink, Update,
+    self, Answer, ClientConfig, Content, LinkState, Outcome, Rejection, Security, Sink, Update,
 };
 use rustls_pki_types::ServerName;
 use tokio::task::JoinHandle;
@@ -32,7 +32,7 @@ impl Sink for Light {
         self.held.iter().cloned().collect()
     }
 
-    fn apply(&mut self, update: Update) -> Result<Answer, Rejection> {
+    fn apply(&mut self, update: Update) -> Result<Outcome, Rejection> {
         if let Content::Packed(packed) = &update.content {
             let parsed = Packed::parse(&packed.entries, UnixSeconds(packed.base));
             let parsed = parsed.map_err(|error| Rejection(error.to_string()))?;
@@ -49,7 +49,7 @@ impl Sink for Light {
             (self.applied)(sequence);
         }
         self.held = update.ledger.map(|ledger| (ledger, update.version));
-        Ok(Answer::default())
+        Ok(Outcome::Applied(Answer::default()))
     }
 
     fn link(&mut self, _: LinkState) {}
