@@ -2,51 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+#[path = "../../../tests/data/choreo-connect/installed.rs"]
+mod installed;
 
-use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, date_time_ymd};
+use std::process::Command;
 
-const SAMPLE: &str = include_str!("../../../tests/data/choreo-connect/config.toml");
-
-/// Choreo Connect's folder of certificates and its configuration. The one certificate that its parts share is self-signed
-/// and no CA; the control plane's has expired long ago, and counts for its key alone.
-fn installed(folder: &Path) -> PathBuf {
-    for name in ["keystore", "truststore"] {
-        fs::create_dir(folder.join(name)).unwrap();
-    }
-    let certificate = |names: &[&str]| {
-        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
-        let mut params = CertificateParams::new(names).unwrap();
-        params.distinguished_name = DistinguishedName::new();
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "localhost");
-        (params, KeyPair::generate().unwrap())
-    };
-    let (params, key) = certificate(&["adapter", "enforcer", "router", "localhost"]);
-    let shared = params.self_signed(&key).unwrap().pem();
-    fs::write(folder.join("keystore/mg.pem"), &shared).unwrap();
-    fs::write(folder.join("keystore/mg.key"), key.serialize_pem()).unwrap();
-    fs::write(folder.join("truststore/mg.pem"), &shared).unwrap();
-    let (mut params, key) = certificate(&["localhost"]);
-    params.not_before = date_time_ymd(2020, 1, 1);
-    params.not_after = date_time_ymd(2025, 5, 27);
-    let expired = params.self_signed(&key).unwrap().pem();
-    fs::write(folder.join("truststore/wso2carbon.pem"), expired).unwrap();
-    let config = folder.join("config.toml");
-    let text = SAMPLE.replace("@security@", folder.to_str().unwrap());
-    fs::write(&config, text).unwrap();
-    config
-}
+use installed::installed;
 
 #[test]
 fn the_enforcer_reads_it_and_says_what_it_uses_and_what_it_leaves() {
     let folder = tempfile::tempdir().unwrap();
-    let config = installed(folder.path());
+    let config = installed(folder.path(), "wso2carbon.pem");
     let output = Command::new(env!("CARGO_BIN_EXE_rescind-enforcer"))
         .env_clear()
         .env("enforcer_admin_pwd", "s3cret")

@@ -31,7 +31,7 @@ use crate::{
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 
-/// The stack's certificates last a year to either side: a day less than that.
+/// The stack's certificates hold for two years to either side.
 const YEAR: i64 = 364 * 24 * HOUR;
 
 const HORIZON: &str = "rescind_ledger_horizon_timestamp_seconds";
