@@ -172,6 +172,7 @@ impl AllMetrics {
         self.xds.register(registry);
         self.peers.register(registry);
         self.carry.register(registry);
+        self.carry.register_up(registry);
     }
 }
 

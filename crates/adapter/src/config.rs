@@ -169,7 +169,7 @@ impl Default for Xds {
             host: "0.0.0.0".into(),
             port: Port::new(18000).expect("18000 is not 0"),
             allowed_clients: vec!["*".into()],
-            max_streams_per_client: 20_000,
+            max_streams_per_client: 10_000,
             full_sync_places: 16,
             max_connection_age: Seconds(3600),
             passthrough: Passthrough::default(),

@@ -163,7 +163,7 @@ impl Ingest {
                     }
                 }
                 Some(command) = self.commands.recv() => self.command(command, &cancel).await?,
-                _ = minutes.tick() => self.source_good().await?,
+                _ = minutes.tick() => self.source_good(Instant::now()).await?,
                 _ = upkeep.tick() => self.upkeep().await?,
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     self.unreadable.flush(Instant::now());
@@ -183,9 +183,10 @@ impl Ingest {
             match message {
                 HubMessage::Delivery(delivery) => group.take(delivery),
                 HubMessage::Subscribed { place, endpoint } => self.subscribed(place, &endpoint),
-                HubMessage::Lost { place, reason } => {
-                    // Until now it was good: its age must not count from the last full minute.
-                    self.source_good().await?;
+                HubMessage::Lost { place, reason, at } => {
+                    // Until then it was good: its age must not count from the last full minute, nor from now, which is
+                    // long after where commits had to wait.
+                    self.source_good(at).await?;
                     self.source.lost(place, reason);
                     self.show_source();
                 }
@@ -284,8 +285,9 @@ impl Ingest {
     ) -> anyhow::Result<bool> {
         self.source.caught_up(caught_up);
         self.told.set(self.source.is_good());
-        // What was revoked since the reading began may be missing where no subscription brings it.
-        let good = if self.source.is_good() {
+        // What was revoked since the reading began may be missing where no subscription brings it. What waits may be that
+        // one was lost.
+        let good = if self.source.is_good() && !self.hub_waits() {
             now()
         } else {
             caught_up.began
@@ -305,6 +307,10 @@ impl Ingest {
         self.catchup.subscribed();
         self.source.subscribed(place, self.catchup.subscriptions());
         self.show_source();
+    }
+
+    fn hub_waits(&self) -> bool {
+        self.hub.as_ref().is_some_and(|hub| !hub.is_empty())
     }
 
     fn show_source(&self) {
@@ -350,12 +356,13 @@ impl Ingest {
         }
     }
 
-    async fn source_good(&mut self) -> anyhow::Result<()> {
+    /// Stores that the source was good at `at`, where it is not known to be lost.
+    async fn source_good(&mut self, at: Instant) -> anyhow::Result<()> {
         if self.source.is_good() {
-            let now = now();
+            let good = ago(at.elapsed());
             let stored = self
                 .writer
-                .try_write(move |ledger| ledger.source_good(now))
+                .try_write(move |ledger| ledger.source_good(good))
                 .await?;
             if let Err(error) = stored {
                 warn!(error = %error, "Cannot store that the source is good");
@@ -413,6 +420,11 @@ async fn receive(
         Some(hub) => hub.recv_many(messages, GROUP).await,
         None => std::future::pending().await,
     }
+}
+
+fn ago(elapsed: Duration) -> UnixMillis {
+    let elapsed = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+    UnixMillis(now().0.saturating_sub(elapsed))
 }
 
 fn now() -> UnixMillis {

@@ -69,6 +69,10 @@ impl Passthrough {
         let ask = async {
             loop {
                 match self.carry.probe().await {
+                    Ok(()) if self.carry.is_full() => health.degrade(
+                        ORIGINAL,
+                        "as many calls as adapter.xds.passthrough.maxCalls are carried: others are refused",
+                    ),
                     Ok(()) => health.recover(ORIGINAL),
                     Err(away) => health.degrade(
                         ORIGINAL,

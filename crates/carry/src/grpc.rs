@@ -114,6 +114,11 @@ impl GrpcCarry {
         answered
     }
 
+    /// Whether so many calls are under way that another one would be refused.
+    pub fn is_full(&self) -> bool {
+        self.inner.places.available_permits() == 0
+    }
+
     /// Ends every call with `UNAVAILABLE` and refuses new ones.
     pub fn drain(&self) {
         self.inner.drain.cancel();
@@ -149,7 +154,7 @@ impl Inner {
         let admitted = permit.is_some();
         let mut call = self.metrics.call(permit);
         if !admitted {
-            call.ended(Outcome::ended);
+            call.ended(Outcome::full);
             return Status::too_many().response();
         }
         let mut deadline = status::timeout(request.headers()).map(|time| Box::pin(sleep(time)));

@@ -34,7 +34,9 @@ pub(crate) enum Outcome {
     error,
     /// The upstream was away, or went away.
     away,
-    /// Refused or ended by us: too many calls, the deadline, the drain.
+    /// Refused by us: so many were under way already.
+    full,
+    /// Ended by us: the deadline, the drain.
     ended,
     /// Its caller left.
     cancelled,
@@ -62,11 +64,6 @@ impl Metrics {
             self.in_flight.clone(),
         );
         registry.register(
-            "passthrough_up",
-            "Whether the original answered when it was last asked",
-            self.up.clone(),
-        );
-        registry.register(
             "passthrough_connections",
             "Connections to the original",
             self.connections.clone(),
@@ -75,6 +72,15 @@ impl Metrics {
             "passthrough_failed_connections",
             "Attempts to connect to the original that failed",
             self.failed_connections.clone(),
+        );
+    }
+
+    /// Names beside it whether the original answers: for who [asks](crate::GrpcCarry::probe).
+    pub fn register_up(&self, registry: &mut Registry) {
+        registry.register(
+            "passthrough_up",
+            "Whether the original answered when it was last asked",
+            self.up.clone(),
         );
     }
 

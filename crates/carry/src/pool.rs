@@ -26,6 +26,9 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// More than this, and the upstream allows absurdly few calls on each.
 const MAX_CONNECTIONS: usize = 256;
 
+/// So many connections may be told to go away under one call before it is told that the upstream is.
+const TRIES: usize = 3;
+
 /// Connections to one upstream.
 pub(crate) struct Pool {
     dialer: Arc<Dialer>,
@@ -60,13 +63,16 @@ impl Pool {
 
     /// A place for a call, and who sends it.
     pub(crate) async fn ready(&self) -> Result<(Slot, SendRequest<Bytes>), Away> {
-        loop {
+        for _ in 0..TRIES {
             let slot = self.slot().await?;
             // An error: that connection was told to go away meanwhile, so the next one.
             if let Ok(sender) = slot.sender().await {
                 return Ok((slot, sender));
             }
         }
+        Err(Away::new(
+            "it sends its connections away as soon as they stand",
+        ))
     }
 
     /// Whether there is a connection; makes one if not.

@@ -25,9 +25,10 @@
 //! An image that was begun before an update may hold it or not: the log that continues it has it in any case, and the set is
 //! a union.
 //!
-//! At start a torn last record is cut, since nobody ACKed it. Any other damage means: no log. One that cannot be written is
-//! deleted, since what it lacks would be taken for not revoked; the set then lives in memory alone, and the log is begun
-//! anew when that is possible again.
+//! At start a torn last record is cut, since nobody ACKed it. Any other damage means: no log. When the log cannot be written,
+//! an image on its way is given up first, since it may be what fills the disk. A log that still cannot be written is deleted,
+//! since what it lacks would be taken for not revoked; the set then lives in memory alone, and the log is begun anew when
+//! that is possible again.
 //!
 //! [`Durable`] is what the subscription holds.
 

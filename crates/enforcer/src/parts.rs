@@ -182,7 +182,12 @@ pub(crate) fn carry(
     let metrics = Arc::new(rescind_carry::Metrics::default());
     metrics.register(registry.sub_registry_with_prefix("enforcer"));
     let upstream = Upstream::new(address, next_name(config)?, tls.clone());
-    let carry = GrpcCarry::new(&upstream, rescind_carry::Settings::default(), metrics);
+    let settings = rescind_carry::Settings {
+        max_calls: config.next.max_calls,
+        open_never_ends_ok: true,
+        ..rescind_carry::Settings::default()
+    };
+    let carry = GrpcCarry::new(&upstream, settings, metrics);
     Ok(Some(carry.context("next.address")?))
 }
 

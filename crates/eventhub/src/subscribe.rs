@@ -211,6 +211,8 @@ pub enum HubMessage {
         place: Place,
         /// One line, without credentials.
         reason: String,
+        /// When that was noticed: whoever hears it may have been busy for long.
+        at: Instant,
     },
     /// A message, in the order of its queue.
     Delivery(Delivery),
@@ -265,7 +267,7 @@ impl Subscriber {
             let Some(session) = self.attempt(attempt.endpoint).await else {
                 return;
             };
-            let (proved, reason) = match session {
+            let (proved, reason, at) = match session {
                 Ok(session) => {
                     if std::mem::replace(&mut stood_before, true) {
                         self.metrics.reconnects.inc();
@@ -273,12 +275,12 @@ impl Subscriber {
                     let began = Instant::now();
                     match self.consume(attempt.endpoint, session).await {
                         End::Cancelled => return,
-                        End::Lost(reason) => (began.elapsed() >= PROVED, reason),
+                        End::Lost(reason, at) => (began.elapsed() >= PROVED, reason, at),
                     }
                 }
                 Err(reason) => {
                     self.metrics.failed_attempts.inc();
-                    (false, reason)
+                    (false, reason, Instant::now())
                 }
             };
             if proved {
@@ -288,7 +290,7 @@ impl Subscriber {
             }
             let place = self.place;
             if self
-                .tell(HubMessage::Lost { place, reason })
+                .tell(HubMessage::Lost { place, reason, at })
                 .await
                 .is_none()
             {
@@ -328,9 +330,9 @@ impl Subscriber {
         self.metrics.connected.dec();
         match end {
             End::Cancelled => End::Cancelled,
-            End::Lost(reason) => {
+            End::Lost(reason, at) => {
                 warn!("Lost the subscription on URI [{index}] \"{endpoint}\": {reason}");
-                End::Lost(format!("{endpoint}: {reason}"))
+                End::Lost(format!("{endpoint}: {reason}"), at)
             }
         }
     }

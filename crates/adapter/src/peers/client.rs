@@ -3,8 +3,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use rescind_proto::rescind::v1::{CheckpointRequest, peer_service_client::PeerServiceClient};
-use rescind_revocation::{Digest, UnixSeconds};
+use rescind_proto::rescind::v1::{
+    CheckpointRequest, CheckpointResponse, peer_service_client::PeerServiceClient,
+};
+use rescind_revocation::{Digest, Digests, UnixSeconds};
 use rescind_xds::client::{ClientConfig, DialError, Security, dial};
 use rustls::pki_types::ServerName;
 use thiserror::Error;
@@ -12,6 +14,9 @@ use tokio::time::timeout;
 
 /// The longest that an answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The longest answer that is looked at, in bytes: an honest one has some 150.
+const ANSWER: usize = 4096;
 
 /// One peer, and how it is reached.
 #[derive(Debug)]
@@ -42,6 +47,8 @@ pub(super) enum AskError {
     TimedOut,
     #[error("its answer holds no digest")]
     NoDigest,
+    #[error("it answers from second {answered} on, and was asked from {asked} on")]
+    Horizon { asked: u64, answered: u64 },
 }
 
 impl PeerClient {
@@ -68,19 +75,64 @@ impl PeerClient {
     /// What it says of its set from `horizon` on, or from its own.
     pub(super) async fn ask(&self, horizon: UnixSeconds) -> Result<Statement, AskError> {
         let channel = dial(&self.config, &self.address).await?;
-        let mut client = PeerServiceClient::new(channel);
+        let mut client = PeerServiceClient::new(channel).max_decoding_message_size(ANSWER);
         let request = CheckpointRequest { horizon: horizon.0 };
         let answered = timeout(PATIENCE, client.get_checkpoint(request)).await;
         let answer = answered.map_err(|_| AskError::TimedOut)??.into_inner();
+        Statement::of(answer, horizon)
+    }
+}
+
+impl Statement {
+    /// What the answer to a question from `asked` on says, where it can be compared with ours.
+    fn of(answer: CheckpointResponse, asked: UnixSeconds) -> Result<Self, AskError> {
         let checkpoint = answer.checkpoint.ok_or(AskError::NoDigest)?;
         let digest = <[u8; 16]>::try_from(&*checkpoint.digest).map_err(|_| AskError::NoDigest)?;
-        Ok(Statement {
+        let horizon = UnixSeconds(checkpoint.horizon);
+        if horizon < asked || Digests::boundary(horizon) != horizon {
+            return Err(AskError::Horizon {
+                asked: asked.0,
+                answered: horizon.0,
+            });
+        }
+        Ok(Self {
             ledger: answer.ledger,
             cursor: checkpoint.cursor,
             complete: checkpoint.complete,
-            horizon: UnixSeconds(checkpoint.horizon),
+            horizon,
             digest: Digest::from_bytes(digest),
             entries: checkpoint.count,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rescind_proto::rescind::v1::Checkpoint;
+
+    use super::*;
+
+    fn answered(horizon: u64) -> Result<Statement, AskError> {
+        let checkpoint = Checkpoint {
+            digest: vec![0; 16],
+            horizon,
+            ..Checkpoint::default()
+        };
+        let answer = CheckpointResponse {
+            checkpoint: Some(checkpoint),
+            ..CheckpointResponse::default()
+        };
+        Statement::of(answer, UnixSeconds(6_000))
+    }
+
+    #[test]
+    fn an_answer_from_before_the_question_or_between_two_boundaries_is_none() {
+        for horizon in [0, 5_400, 5_999, 6_001, 6_599, u64::MAX] {
+            let error = answered(horizon).unwrap_err();
+            assert!(matches!(error, AskError::Horizon { .. }), "{horizon}");
+        }
+        for horizon in [6_000, 6_600] {
+            assert_eq!(answered(horizon).unwrap().horizon, UnixSeconds(horizon));
+        }
     }
 }

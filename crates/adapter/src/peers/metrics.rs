@@ -54,6 +54,11 @@ impl PeerMetrics {
         let equal = self.equal.get_or_create_owned(&label);
         equal.set(compared.equal.into());
         let difference = self.difference.get_or_create_owned(&label);
-        difference.set(compared.ours.cast_signed() - compared.theirs.cast_signed());
+        difference.set(count(compared.ours).saturating_sub(count(compared.theirs)));
     }
+}
+
+/// What the peer says of itself may be anything.
+fn count(entries: u64) -> i64 {
+    i64::try_from(entries).unwrap_or(i64::MAX)
 }

@@ -12,6 +12,9 @@ use tonic::{Request, Response, Status};
 
 use crate::{peer::Allowed, publication::Publication};
 
+/// A request is one number; nobody is to make us hold more.
+const REQUEST: usize = 64;
+
 /// Answers whoever may subscribe.
 #[derive(Debug)]
 pub(crate) struct Statements {
@@ -28,6 +31,7 @@ pub(crate) fn service(
         publication,
         allowed,
     })
+    .max_decoding_message_size(REQUEST)
 }
 
 #[tonic::async_trait]

@@ -6,7 +6,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use rescind_xds::{Audience, Chunk, Position};
@@ -38,11 +38,15 @@ impl Chunks {
         if to.0.saturating_sub(key.0.0) < FEW {
             return make();
         }
-        if let Some(chunk) = self.find(key, to) {
+        if let Some(chunk) = find(&self.kept(), key, to) {
             return chunk;
         }
         let chunk = make();
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept();
+        // Others may have made the same meanwhile: copies of it would drive out what is not.
+        if let Some(chunk) = find(&kept, key, to) {
+            return chunk;
+        }
         if kept.len() == KEPT {
             kept.pop_front();
         }
@@ -54,15 +58,18 @@ impl Chunks {
         chunk
     }
 
-    fn find(&self, key: Key, to: Position) -> Option<Chunk> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = |kept: &&Kept| {
-            // One that ends for its size ends there for whoever asks for at least as much.
-            let cut = kept.chunk.to < kept.to && kept.chunk.to <= to;
-            kept.key == key && (kept.to == to || cut)
-        };
-        kept.iter().find(same).map(|kept| kept.chunk.clone())
+    fn kept(&self) -> MutexGuard<'_, VecDeque<Kept>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn find(kept: &VecDeque<Kept>, key: Key, to: Position) -> Option<Chunk> {
+    let same = |kept: &&Kept| {
+        // One that ends for its size ends there for whoever asks for at least as much.
+        let cut = kept.chunk.to < kept.to && kept.chunk.to <= to;
+        kept.key == key && (kept.to == to || cut)
+    };
+    kept.iter().find(same).map(|kept| kept.chunk.clone())
 }
 
 #[cfg(test)]
@@ -115,12 +122,22 @@ mod tests {
     }
 
     #[test]
+    fn of_two_that_make_the_same_at_once_one_is_kept() {
+        let chunks = Chunks::default();
+        chunks.get(KEY, Position(1000), || {
+            chunks.get(KEY, Position(1000), || chunk(700));
+            chunk(700)
+        });
+        assert_eq!(chunks.kept().len(), 1);
+    }
+
+    #[test]
     fn no_more_are_kept_than_there_is_room_for() {
         let chunks = Chunks::default();
         for n in 0..10 {
             let key = (Position(n), Audience::Classic, 100);
             chunks.get(key, Position(1000), || chunk(700));
         }
-        assert_eq!(chunks.0.lock().unwrap().len(), KEPT);
+        assert_eq!(chunks.kept().len(), KEPT);
     }
 }

@@ -11,8 +11,6 @@ use rescind_carry::GrpcCarry;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
-use crate::check::SERVICE;
-
 /// Lays the carrying before our own services. It must be the first to see a path: a router would answer for all.
 #[derive(Debug, Clone)]
 pub(super) struct CarryLayer(pub(super) Option<GrpcCarry>);
@@ -62,7 +60,8 @@ where
 fn is_ours(path: &str) -> bool {
     let service = path.strip_prefix('/').unwrap_or(path);
     let service = service.split('/').next().unwrap_or_default();
-    service == SERVICE || service == "grpc.health.v1.Health"
+    // Of ext_authz, whatever version: the next would decide without any look at what is revoked.
+    service.starts_with("envoy.service.auth.") || service == "grpc.health.v1.Health"
 }
 
 #[cfg(test)]
@@ -79,7 +78,7 @@ mod tests {
                 "/envoy.extensions.filters.http.mgw_wasm_websocket.v3.WebSocketFrameService/PublishFrameData",
                 false,
             ),
-            ("/envoy.service.auth.v2.Authorization/Check", false),
+            ("/envoy.service.auth.v2.Authorization/Check", true),
             ("/", false),
             ("", false),
         ] {

@@ -139,13 +139,9 @@ pub(crate) fn call(body: Bytes) -> Framed {
     }
 }
 
-/// The answer to a call that came to nothing.
-pub(crate) fn failed(error: &BodyError) -> Response<Body> {
-    let status = match error {
-        BodyError::TooLong(_) => Status::out_of_range(format!("the check has {error}")),
-        BodyError::Broken(_) => Status::cancelled("the check has no end"),
-    };
-    status.into_http()
+/// The answer to a check whose caller went away in the middle.
+pub(crate) fn cut_off() -> Response<Body> {
+    Status::cancelled("the check has no end").into_http()
 }
 
 #[cfg(test)]

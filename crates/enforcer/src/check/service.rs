@@ -9,6 +9,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use bytes::Bytes;
 use futures_util::future::{BoxFuture, Either};
 use http::{Request, Response};
 use rescind_revocation::UnixSeconds;
@@ -16,7 +17,10 @@ use rescind_runtime::time::unix_now_seconds;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
-use super::{Checks, grpc};
+use super::{
+    Checks,
+    grpc::{self, BodyError},
+};
 
 /// `envoy.service.auth.v3.Authorization`, laid before the other services of a server: a check is not routed.
 #[derive(Debug, Clone)]
@@ -52,7 +56,9 @@ impl CheckLayer {
         let (call, body) = request.into_parts();
         let body = match grpc::collect(body, self.most).await {
             Ok(body) => body.to_bytes(),
-            Err(error) => return Ok(grpc::failed(&error)),
+            // Refused as what cannot be read: a gRPC error would leave it to the proxy's failure mode.
+            Err(BodyError::TooLong(_)) => Bytes::new(),
+            Err(BodyError::Broken(_)) => return Ok(grpc::cut_off()),
         };
         let now = UnixSeconds(unix_now_seconds());
         Ok(self.checks.serve(&call.headers, body, now).await)

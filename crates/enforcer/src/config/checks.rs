@@ -25,6 +25,9 @@ const MOST_KNOWN: usize = 10_000_000;
 /// Choreo Connect's router waits for 20 s.
 const MOST_TIMEOUT: u64 = 60;
 
+/// Each may hold some hundred KiB while one of its ends does not read.
+const MOST_CALLS: usize = 65_536;
+
 pub(super) fn check(config: &Config, problems: &mut Problems) {
     listeners(config, problems);
     names(&config.enforcer.security, problems);
@@ -302,6 +305,12 @@ fn next(config: &Next, problems: &mut Problems) {
                 "expected the name in the next enforcer's certificate, found {:?}",
                 config.server_name
             ),
+        );
+    }
+    if !(1..=MOST_CALLS).contains(&config.max_calls) {
+        problems.add(
+            "next.maxCalls",
+            format!("expected 1 to {MOST_CALLS}, found {}", config.max_calls),
         );
     }
     if !(1..=MOST_TIMEOUT).contains(&config.timeout) {

@@ -27,6 +27,8 @@ pub struct Next {
     pub timeout: u64,
     /// Whether credentials are verified here too, as `enforcer.security` says. Missing ones are left to it in any case.
     pub verify: bool,
+    /// So many calls of other services are carried to it at once: an open WebSocket is one.
+    pub max_calls: usize,
     /// Its admin server.
     pub rest: NextRest,
 }
@@ -95,6 +97,7 @@ impl Default for Next {
             key_path: PathBuf::new(),
             trusted_certs: PathBuf::new(),
             timeout: 15,
+            max_calls: 4096,
             verify: false,
             rest: NextRest::default(),
         }

@@ -331,6 +331,10 @@ fn each_wrong_value_is_named_with_its_line_and_what_would_be_right() {
             "enforcer.toml:3: next.timeout: expected 1-60 seconds, found 0",
         ),
         (
+            "[next]\naddress = 'a'\nmaxCalls = 0\n".to_owned(),
+            "next.maxCalls: expected 1 to 65536, found 0",
+        ),
+        (
             "[next]\naddress = 'a'\ncertPath = 'c.pem'\n".to_owned(),
             "next.keyPath: missing, expected a certificate and its key",
         ),

@@ -1,6 +1,7 @@
 //! An image that is written on a thread of its own, while the log goes on.
 
 use std::{
+    fs::File,
     io,
     path::PathBuf,
     sync::Arc,
@@ -11,7 +12,7 @@ use rescind_revocation::RevokedSet;
 
 use super::{State, directory, image, record::FileHeader, steps::Steps};
 
-/// An image on its way. Dropped, it is given up; its file is left to whoever owns the folder.
+/// An image on its way. Dropped, it is given up, and leaves no file unless it was whole already.
 #[derive(Debug)]
 pub(super) struct Beside {
     thread: Option<JoinHandle<io::Result<u64>>>,
@@ -72,14 +73,18 @@ impl Drop for Beside {
     }
 }
 
-/// A file that is being removed: for a large one that takes a while.
+/// An old log that is being closed, and its image that is being removed: for large files that takes a while.
 #[derive(Debug)]
 pub(super) struct Removal(Option<JoinHandle<()>>);
 
 impl Removal {
-    pub(super) fn of(path: PathBuf) -> Self {
-        // What is left is removed at the next start.
-        let remove = move || drop(directory::remove(&path));
+    /// `log` has no name any more: its blocks are freed when it is closed.
+    pub(super) fn of(log: File, image: Option<PathBuf>) -> Self {
+        let remove = move || {
+            drop(log);
+            // What is left is removed at the next start.
+            drop(image.map(|path| directory::remove(&path)));
+        };
         Self(
             thread::Builder::new()
                 .name("image".to_owned())

@@ -49,7 +49,7 @@ impl Directory {
     }
 
     pub(super) fn log(&self) -> PathBuf {
-        self.path.join(LOG)
+        log_in(&self.path)
     }
 
     pub(super) fn new_log(&self) -> PathBuf {
@@ -75,6 +75,18 @@ impl Directory {
     }
 }
 
+/// The log of a folder, which may be no folder of ours.
+pub(super) fn log_in(folder: &Path) -> PathBuf {
+    folder.join(LOG)
+}
+
+/// Whether there is certainly nothing at `path`.
+pub(super) fn is_gone(path: &Path) -> bool {
+    use io::ErrorKind::{NotADirectory, NotFound};
+    let found = fs::symlink_metadata(path);
+    found.is_err_and(|error| matches!(error.kind(), NotFound | NotADirectory))
+}
+
 /// Opens a file for writing, made anew with 0600 where it is missing.
 pub(super) fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new()
@@ -98,7 +110,8 @@ pub(super) fn replace(path: &Path) -> io::Result<File> {
 /// Removes a file; that there is none is just as good.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        // Where nothing can be removed, the kernel may not even look whether there is something.
+        Err(_) if is_gone(path) => Ok(()),
         removed => removed,
     }
 }

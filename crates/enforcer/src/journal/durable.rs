@@ -1,13 +1,17 @@
 //! What the subscription holds: every update is written before it is applied, or everybody knows that it is not.
 
-use std::{io, path::Path, sync::Arc};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use rescind_revocation::{Entry, RevokedSet};
 use rescind_runtime::health::Health;
 use thiserror::Error;
 use tracing::{debug, info};
 
-use super::{Journal, JournalError, Restored, State};
+use super::{Journal, JournalError, Restored, State, directory};
 use crate::{clock::Clock, metrics::Metrics};
 
 /// The degraded state while there is no log.
@@ -20,6 +24,8 @@ const RETRY_MILLIS: u64 = 60_000;
 #[derive(Debug)]
 pub struct Durable {
     journal: Option<Journal>,
+    /// Why there is no journal, and where it should be.
+    unusable: Option<Unusable>,
     state: State,
     /// A log that misses something is still there.
     stuck: bool,
@@ -28,6 +34,13 @@ pub struct Durable {
     clock: Arc<dyn Clock>,
     health: Health,
     metrics: Metrics,
+}
+
+/// A folder that cannot be used. An earlier process may have left its log there.
+#[derive(Debug)]
+struct Unusable {
+    folder: PathBuf,
+    reason: String,
 }
 
 /// The log can be neither written nor deleted: after a restart an older set would pass for this one. The update may be
@@ -70,8 +83,8 @@ impl Durable {
             }
             Err(error @ JournalError::Taken(_)) => Err(error),
             Err(error @ JournalError::Unusable { .. }) => {
-                health.degrade(HEALTH, error.to_string());
-                let durable = Self::new(None, State::default(), clock, health, metrics);
+                let mut durable = Self::new(None, State::default(), clock, health, metrics);
+                durable.without(path, error.to_string());
                 Ok((durable, None))
             }
         }
@@ -86,6 +99,7 @@ impl Durable {
     ) -> Self {
         Self {
             journal,
+            unusable: None,
             state,
             stuck: false,
             retry_at: 0,
@@ -93,6 +107,16 @@ impl Durable {
             health: health.clone(),
             metrics: metrics.clone(),
         }
+    }
+
+    /// Goes on without the folder. A log in it would pass for whole as soon as the folder can be used again.
+    fn without(&mut self, folder: &Path, reason: String) {
+        self.health.degrade(HEALTH, &*reason);
+        self.stuck = !directory::is_gone(&directory::log_in(folder));
+        self.unusable = Some(Unusable {
+            folder: folder.to_owned(),
+            reason,
+        });
     }
 
     /// What is known of the set.
@@ -145,9 +169,11 @@ impl Durable {
     }
 
     /// Before anything is applied: where there is no log to go on with, one is begun. Nothing lasts without.
-    fn begin(&mut self, set: &RevokedSet) {
+    pub(super) fn begin(&mut self, set: &RevokedSet) {
         if let Some(journal) = self.journal.as_mut().filter(|journal| !journal.is_open()) {
             let begun = journal.begin(set, &self.state);
+            // The log of an earlier process may still be there, and nothing is appended to it.
+            self.stuck = begun.is_err();
             self.ended(begun);
         }
     }
@@ -212,22 +238,30 @@ impl Durable {
     }
 
     fn abandon(&mut self) -> Result<(), Undurable> {
-        let Some(journal) = &mut self.journal else {
-            return Ok(());
+        let (path, abandoned) = match (&mut self.journal, &self.unusable) {
+            (Some(journal), _) => {
+                let abandoned = journal.abandon();
+                (journal.path(), abandoned)
+            }
+            (None, Some(Unusable { folder, .. })) => {
+                let removed = directory::remove(&directory::log_in(folder));
+                (folder.as_path(), removed)
+            }
+            (None, None) => return Ok(()),
         };
-        match journal.abandon() {
-            Ok(()) => {
-                self.stuck = false;
-                self.metrics.journal_bytes.set(0);
-                Ok(())
-            }
-            Err(error) => {
-                let path = journal.path().display();
-                let reason = format!("{path} can be neither written nor deleted: {error}");
-                self.health.degrade(HEALTH, reason);
-                Err(Undurable)
-            }
+        if let Err(error) = abandoned {
+            let path = path.display();
+            let reason = format!("{path} can be neither written nor deleted: {error}");
+            self.health.degrade(HEALTH, reason);
+            return Err(Undurable);
         }
+        self.stuck = false;
+        self.metrics.journal_bytes.set(0);
+        // Nothing will be held any more, but the folder is as it was.
+        if let Some(unusable) = &self.unusable {
+            self.health.degrade(HEALTH, &*unusable.reason);
+        }
+        Ok(())
     }
 }
 

@@ -22,8 +22,23 @@ const ENTRIES: usize = 16 * 1024;
 ///
 /// The set is visited part by part, and takes batches in between. So the image holds everything that was in the set when
 /// this began, and some of what came since: with the log of what came since it is the whole of both. What has expired
-/// before the state's horizon is left out.
+/// before the state's horizon is left out. After an error there is no file: it may be what fills the disk.
 pub(super) fn write(
+    path: &Path,
+    header: FileHeader,
+    set: &RevokedSet,
+    state: &State,
+    marks: &[u8],
+    steps: &Steps,
+) -> io::Result<u64> {
+    let written = write_all(path, header, set, state, marks, steps);
+    if written.is_err() {
+        let _ = directory::remove(path);
+    }
+    written
+}
+
+fn write_all(
     path: &Path,
     header: FileHeader,
     set: &RevokedSet,
@@ -47,7 +62,7 @@ pub(super) fn write(
     }
     writer.finish()?;
     steps.at(Step::Written)?;
-    let length = verify(path)?;
+    let length = verify(path, steps)?;
     steps.at(Step::Verified)?;
     Ok(length)
 }
@@ -112,10 +127,10 @@ fn expired(entry: &Entry, state: &State) -> bool {
     matches!(entry, Entry::Token { expiry: Known(at), .. } if *at < state.horizon)
 }
 
-/// Reads an image through to its end.
-fn verify(path: &Path) -> io::Result<u64> {
+/// Reads an image through to its end, or until nobody wants it any more.
+pub(super) fn verify(path: &Path, steps: &Steps) -> io::Result<u64> {
     let read = scan(path, record::IMAGE).and_then(|image| {
-        image.read_alone()?;
+        image.read_alone(|| steps.go_on(Step::Verified))?;
         match image.is_whole() {
             true => Ok(image.good_bytes),
             false => Err(ReadError::Unfinished),

@@ -56,6 +56,9 @@ struct Log {
     records: u32,
     image: u128,
     image_bytes: u64,
+    /// There is no room for it as long as this file is there.
+    #[cfg(test)]
+    full_while: Option<PathBuf>,
 }
 
 /// An image that is being written, and the log of everything since it was begun.
@@ -141,6 +144,8 @@ impl Journal {
                 records: found.records,
                 image: found.image,
                 image_bytes: found.image_bytes,
+                #[cfg(test)]
+                full_while: None,
             }),
             Err(error) => {
                 warn!(%error, "The log cannot be opened for writing");
@@ -183,8 +188,10 @@ impl Journal {
         }
         body(&mut self.buffer, state, marks, &packed::encode(entries));
         record::seal(&mut self.buffer, Kind::Batch, 0)?;
-        if let Some(log) = &mut self.log {
-            log.append(&mut self.buffer)?;
+        if let Some(log) = &mut self.log
+            && let Err(error) = log.append(&mut self.buffer)
+        {
+            self.append_with_more_room(error)?;
         }
         if let Some(next) = &mut self.next
             && let Err(error) = next.log.append(&mut self.buffer)
@@ -198,6 +205,18 @@ impl Journal {
         // One huge update need not be paid for ever.
         self.buffer.shrink_to(1 << 20);
         Ok(())
+    }
+
+    /// Once more, after `error`, without the image that is being written: it may be what fills the disk, and the log is worth
+    /// more.
+    fn append_with_more_room(&mut self, error: io::Error) -> io::Result<()> {
+        if self.next.is_none() {
+            return Err(error);
+        }
+        self.give_up();
+        self.failed = Some(error);
+        let log = self.log.as_mut();
+        log.map_or(Ok(()), |log| log.append_again(&mut self.buffer))
     }
 
     /// Whether the log has outgrown its image.
@@ -301,6 +320,8 @@ impl Journal {
             records: 0,
             image: header.image,
             image_bytes: 0,
+            #[cfg(test)]
+            full_while: None,
         })
     }
 
@@ -308,11 +329,12 @@ impl Journal {
     fn switch(&mut self, log: Log, image_bytes: u64) -> io::Result<()> {
         fs::rename(self.directory.new_log(), self.directory.log())?;
         let new = Log { image_bytes, ..log };
-        let old = self.log.replace(new).map(|old| old.image);
+        let old = self.log.replace(new);
         info!(bytes = image_bytes, "Image of the revoked set written");
-        self.removal = old
-            .filter(|image| *image != 0)
-            .map(|image| Removal::of(self.directory.image(image)));
+        self.removal = old.map(|old| {
+            let image = (old.image != 0).then(|| self.directory.image(old.image));
+            Removal::of(old.file, image)
+        });
         Ok(())
     }
 
@@ -349,6 +371,19 @@ impl Journal {
         self.next.as_mut().unwrap().log.file = full();
     }
 
+    /// It is full as long as the image that is being written is there.
+    #[cfg(test)]
+    pub(super) fn fill_disk_with_image(&mut self) {
+        let image = self.directory.image(self.next.as_ref().unwrap().log.image);
+        self.log.as_mut().unwrap().full_while = Some(image);
+    }
+
+    /// As after a start at which the log could be read, but not opened for writing.
+    #[cfg(test)]
+    pub(super) fn lose_log(&mut self) {
+        self.log = None;
+    }
+
     /// Makes sure that nobody reads the log again: it lacks what could not be written.
     pub fn abandon(&mut self) -> io::Result<()> {
         self.give_up();
@@ -370,10 +405,23 @@ impl Log {
     /// Writes a sealed record behind the others.
     fn append(&mut self, record: &mut [u8]) -> io::Result<()> {
         record::renumber(record, self.records);
+        #[cfg(test)]
+        if self.full_while.as_ref().is_some_and(|path| path.exists()) {
+            // A disk takes what fits.
+            self.file.write_all(&record[..record.len() / 2])?;
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         self.file.write_all(record)?;
         self.bytes += record.len() as u64;
         self.records += 1;
         Ok(())
+    }
+
+    /// As [`Self::append`], after one that failed and may have left a part of the record.
+    fn append_again(&mut self, record: &mut [u8]) -> io::Result<()> {
+        self.file.set_len(self.bytes)?;
+        self.file.seek(SeekFrom::Start(self.bytes))?;
+        self.append(record)
     }
 }
 

@@ -157,10 +157,11 @@ impl Scanned {
         Ok(made.into_iter().map(|(_, made)| made).collect())
     }
 
-    /// Checks all records, on this thread: there is time.
-    pub(super) fn read_alone(&self) -> Result<(), ReadError> {
+    /// Checks all records, on this thread: there is time. Asks `go_on` before each block.
+    pub(super) fn read_alone(&self, go_on: impl Fn() -> io::Result<()>) -> Result<(), ReadError> {
         let mut buffer = Vec::new();
         for block in &self.blocks {
+            go_on()?;
             self.block(*block, &mut buffer)?.finish()?;
         }
         Ok(())

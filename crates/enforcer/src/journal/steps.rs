@@ -62,8 +62,13 @@ impl Steps {
         if let Some(observer) = &self.observer {
             (observer.0)(step);
         }
+        self.go_on(step)
+    }
+
+    /// As [`Self::at`], within a step: nobody is told.
+    pub(super) fn go_on(&self, before: impl fmt::Debug) -> io::Result<()> {
         match self.cancelled.load(Ordering::Relaxed) {
-            true => Err(io::Error::other(format!("cancelled before {step:?}"))),
+            true => Err(io::Error::other(format!("cancelled before {before:?}"))),
             false => Ok(()),
         }
     }

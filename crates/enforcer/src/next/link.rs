@@ -125,9 +125,17 @@ impl Link {
         request: http::Request<Framed>,
     ) -> Result<http::Response<Incoming>, Failure> {
         let mut sender = self.sender().await?;
-        let lost = |error: hyper::Error| Failure::Unavailable(format!("connection lost: {error}"));
-        sender.ready().await.map_err(lost)?;
-        sender.send_request(request).await.map_err(lost)
+        let mut refused = match sender.try_send_request(request).await {
+            Ok(answer) => return Ok(answer),
+            Err(refused) => refused,
+        };
+        // A connection that was told to go away gives back what it has not sent: nobody has seen it, so another takes it.
+        let Some(request) = refused.take_message() else {
+            return Err(lost(&refused.into_error()));
+        };
+        let mut sender = self.sender().await?;
+        let sent = sender.try_send_request(request).await;
+        sent.map_err(|refused| lost(&refused.into_error()))
     }
 
     async fn sender(&self) -> Result<Connection, Failure> {
@@ -169,6 +177,10 @@ impl Link {
         // It is taken or set in one step: a panic elsewhere cannot have left it half done.
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn lost(error: &hyper::Error) -> Failure {
+    Failure::Unavailable(format!("connection lost: {error}"))
 }
 
 impl Dial {

@@ -45,8 +45,14 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) enum End {
     /// It was told to end, or nobody receives any more.
     Cancelled,
-    /// The reason, in one line.
-    Lost(String),
+    /// The reason, in one line, and when that was noticed: what was received before is handed on first.
+    Lost(String, Instant),
+}
+
+impl End {
+    fn lost(reason: impl Into<String>) -> Self {
+        Self::Lost(reason.into(), Instant::now())
+    }
 }
 
 /// A queue that is bound and consumed.
@@ -104,7 +110,7 @@ impl Session {
         // the prefetch bounds.
         let mut waiting: Option<Delivery> = None;
         let end = self.deliver_until_the_end(subscriber, &mut waiting).await;
-        if matches!(end, End::Lost(_)) {
+        if matches!(end, End::Lost(..)) {
             self.hand_on_the_rest(subscriber, waiting).await;
         }
         end
@@ -124,7 +130,7 @@ impl Session {
                 // Goes on while a delivery waits: a slow receiver must not hide a dead connection.
                 _ = check.tick() => {
                     if let Err(reason) = self.check_queue().await {
-                        return End::Lost(reason);
+                        return End::lost(reason);
                     }
                 }
                 permit = subscriber.out.reserve(), if waiting.is_some() => {
@@ -137,9 +143,9 @@ impl Session {
                 }
                 item = self.consumer.next(), if waiting.is_none() => match item {
                     Some(Ok(message)) => *waiting = Some(self.receive(subscriber, message)),
-                    Some(Err(error)) => return End::Lost(describe(&error)),
+                    Some(Err(error)) => return End::lost(describe(&error)),
                     // Rule 7: RabbitMQ says so when the queue is deleted.
-                    None => return End::Lost("the broker cancelled the consumer".into()),
+                    None => return End::lost("the broker cancelled the consumer"),
                 },
             }
         }

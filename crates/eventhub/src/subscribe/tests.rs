@@ -97,7 +97,7 @@ async fn with_all_each_endpoint_has_a_subscription_of_its_own() {
     });
     let mut seen = [false; 2];
     while seen != [true; 2] {
-        let Some(HubMessage::Lost { place, reason }) = messages.recv().await else {
+        let Some(HubMessage::Lost { place, reason, .. }) = messages.recv().await else {
             panic!("not lost");
         };
         assert_eq!(place.count, 2);

@@ -156,6 +156,9 @@ impl Store {
         }
         let began = contents.epochs.iter().map(|span| span.first).max();
         contents.head = contents.head.max(began.unwrap_or(0));
+        // What lies behind is given out again, and came otherwise.
+        let head = contents.head;
+        contents.origins.retain(|(first, _)| *first <= head);
         Ok(contents)
     }
 

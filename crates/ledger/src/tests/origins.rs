@@ -120,3 +120,25 @@ fn an_origin_that_is_not_what_was_written_says_nothing() {
     let said: Vec<_> = (1..=3).map(|at| reader.origin(at).unwrap()).collect();
     assert_eq!(said, [Some(origin(1)), None, Some(origin(3))]);
 }
+
+/// The last rows are gone from the file, and what was said of their coming is not.
+#[test]
+fn what_is_said_of_lost_sequences_is_not_said_of_those_that_get_their_numbers() {
+    let directory = TempDir::new().unwrap();
+    drop(filled(&directory, 9));
+    let connection = Connection::open(directory.path().join("ledger.db")).unwrap();
+    connection
+        .execute_batch(
+            "DELETE FROM groups WHERE first > 5;
+             UPDATE groups SET checksum = checksum + 1 WHERE first = 2",
+        )
+        .unwrap();
+    drop(connection);
+    let (mut ledger, opening) = Ledger::open(directory.path()).unwrap();
+    assert_eq!(opening.damage.len(), 1);
+    let appended = ledger.append_from(&[known("later", FAR), known("last", FAR)], &origin(50));
+    assert_eq!(appended.unwrap().head.sequence, 7);
+    let reader = ledger.reader();
+    let said: Vec<_> = (5..=7).map(|at| reader.origin(at).unwrap()).collect();
+    assert_eq!(said, [Some(origin(5)), Some(origin(50)), Some(origin(50))]);
+}

@@ -45,6 +45,12 @@ pub enum TlsError {
         /// What was found instead, if anything; begins with `: `.
         detail: String,
     },
+    /// The system's store could be read in part only, and what was trusted is not in that part.
+    #[error("the system's store cannot be read as a whole: {reason}")]
+    SystemStore {
+        /// What could not be read.
+        reason: String,
+    },
     /// rustls refused the combination.
     #[error("cannot set up TLS")]
     Setup(#[source] rustls::Error),

@@ -22,7 +22,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::trust::files_of;
+use super::trust::{SystemStore, files_of};
 use super::validity::Validity;
 use super::{Identity, OwnCertificate, Shown as _, TlsError, Trust};
 use crate::health::Health;
@@ -131,8 +131,10 @@ impl Certificates {
         if let Some(trust) = known {
             return Ok(trust);
         }
-        let trust = Trust::system()?;
-        self.add(role, Place::System(trust.clone()), 0);
+        let store = SystemStore::read();
+        let seen = self.hasher.hash_one(&store.certificates);
+        let trust = Trust::of_system(store)?;
+        self.add(role, Place::System(trust.clone()), seen);
         Ok(trust)
     }
 
@@ -216,7 +218,7 @@ impl Reloader {
 
     pub(super) fn is_unsure(&self) -> bool {
         let mut followed = self.certificates.followed.iter();
-        followed.any(|followed| matches!(&followed.trouble, Some(Trouble { looks: 1, .. })))
+        followed.any(Followed::is_unsure)
     }
 
     fn show(&self) {
@@ -240,16 +242,9 @@ impl Reloader {
 
 impl Followed {
     fn look(&mut self, hasher: &RandomState) {
-        // Before the files are read: what changes meanwhile is seen at the next look.
-        let found = self.place.fingerprint(hasher);
-        if found == self.seen {
-            self.trouble = None;
-            return;
-        }
-        match self.place.read_again() {
-            Ok(()) => {
-                // A system's store is read the first time here, unchanged most likely.
-                if self.seen != 0 {
+        match self.place.look(hasher, self.seen) {
+            Ok(found) => {
+                if found != self.seen {
                     info!(role = self.role, "Certificates read again");
                 }
                 self.seen = found;
@@ -263,6 +258,12 @@ impl Followed {
                 });
             }
         }
+    }
+
+    /// A second look is due soon. Not at the system's store, which is not looked at each time.
+    fn is_unsure(&self) -> bool {
+        let looks = self.trouble.as_ref().map(|trouble| trouble.looks);
+        looks == Some(1) && !matches!(self.place, Place::System(_))
     }
 
     fn trouble(&self) -> Option<String> {
@@ -292,26 +293,26 @@ impl Followed {
 }
 
 impl Place {
-    fn fingerprint(&self, hasher: &RandomState) -> u64 {
+    /// Takes into force what is there, unless that is `seen`. What was found.
+    fn look(&self, hasher: &RandomState, seen: u64) -> Result<u64, TlsError> {
         match self {
-            Self::Identity(files, _) => fingerprint([&*files.cert, &*files.key], hasher),
-            Self::Trust(path, _) => {
-                fingerprint(files_of(path).iter().map(PathBuf::as_path), hasher)
+            Self::Identity(files, certificate) => {
+                // Before the files are read: what changes meanwhile is seen at the next look.
+                let found = fingerprint([&*files.cert, &*files.key], hasher);
+                if found != seen {
+                    certificate.replace(files.load()?);
+                }
+                Ok(found)
             }
-            Self::System(_) => {
-                let found = rustls_native_certs::load_native_certs();
-                hasher.hash_one(&found.certs)
+            Self::Trust(path, trust) => {
+                let found = fingerprint(files_of(path).iter().map(PathBuf::as_path), hasher);
+                if found != seen {
+                    trust.read_again(path)?;
+                }
+                Ok(found)
             }
+            Self::System(trust) => look_at_system(trust, hasher, seen),
         }
-    }
-
-    fn read_again(&self) -> Result<(), TlsError> {
-        match self {
-            Self::Identity(files, certificate) => certificate.replace(files.load()?),
-            Self::Trust(path, trust) => trust.read_again(path)?,
-            Self::System(trust) => trust.ask_system_again()?,
-        }
-        Ok(())
     }
 
     /// `None` for the system's store, which is not the operator's to renew.
@@ -322,6 +323,16 @@ impl Place {
             Self::System(_) => None,
         }
     }
+}
+
+/// Reads the store once: what is taken into force is what was compared.
+fn look_at_system(trust: &Trust, hasher: &RandomState, seen: u64) -> Result<u64, TlsError> {
+    let store = SystemStore::read();
+    let found = hasher.hash_one(&store.certificates);
+    if found != seen {
+        trust.take_system(store)?;
+    }
+    Ok(found)
 }
 
 /// Of the names and contents of files; one that cannot be read is a content of its own. Keyed, and never stored.

@@ -33,6 +33,23 @@ pub(super) struct Anchors {
     passed_over: Vec<(PathBuf, TlsError)>,
 }
 
+/// What one reading of the system's store has found.
+pub(super) struct SystemStore {
+    pub(super) certificates: Vec<CertificateDer<'static>>,
+    /// What could not be read.
+    pub(super) errors: Vec<String>,
+}
+
+impl SystemStore {
+    pub(super) fn read() -> Self {
+        let found = rustls_native_certs::load_native_certs();
+        Self {
+            certificates: found.certs,
+            errors: found.errors.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
 impl Trust {
     /// Reads a PEM file with one or more certificates, or every `*.pem` and `*.crt` in a folder and the folders below it.
     ///
@@ -49,7 +66,15 @@ impl Trust {
 
     /// The certificates that the operating system trusts.
     pub fn system() -> Result<Self, TlsError> {
-        Anchors::system().map(Self::of)
+        Self::of_system(SystemStore::read())
+    }
+
+    /// What could be read is trusted, and what could not be is named in a WARN line.
+    pub(super) fn of_system(store: SystemStore) -> Result<Self, TlsError> {
+        for reason in &store.errors {
+            warn!(reason, "A part of the system's store is passed over");
+        }
+        Anchors::of_system(store.certificates).map(Self::of)
     }
 
     fn of(anchors: Anchors) -> Self {
@@ -76,9 +101,15 @@ impl Trust {
         Ok(())
     }
 
-    /// Asks the operating system again.
-    pub(super) fn ask_system_again(&self) -> Result<(), TlsError> {
-        self.0.store(Arc::new(Anchors::system()?));
+    /// Takes another reading of the system's store. One that failed in part takes nobody's trust away.
+    pub(super) fn take_system(&self, store: SystemStore) -> Result<(), TlsError> {
+        let anchors = Anchors::of_system(store.certificates)?;
+        if !store.errors.is_empty() && !self.current().pinned.is_subset(&anchors.pinned) {
+            return Err(TlsError::SystemStore {
+                reason: store.errors.join("; "),
+            });
+        }
+        self.0.store(Arc::new(anchors));
         Ok(())
     }
 
@@ -100,9 +131,8 @@ impl Anchors {
         )
     }
 
-    fn system() -> Result<Self, TlsError> {
-        let found = rustls_native_certs::load_native_certs();
-        Self::from_certificates(found.certs, "the system's store")
+    fn of_system(certificates: Vec<CertificateDer<'static>>) -> Result<Self, TlsError> {
+        Self::from_certificates(certificates, "the system's store")
     }
 
     fn from_folder(folder: &Path) -> Result<Self, TlsError> {
@@ -200,7 +230,8 @@ pub(super) fn files_of(path: &Path) -> Vec<PathBuf> {
 }
 
 /// Every `*.pem` and `*.crt` below `folder`, sorted. Links are followed to files (Kubernetes mounts its secrets as links)
-/// but not to folders, so there is no going round in circles.
+/// but not to folders, so there is no going round in circles. A link to nothing is among them: that it cannot be read is to
+/// show.
 fn certificate_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
@@ -210,13 +241,18 @@ fn certificate_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
             let path = entry.path();
             if entry.file_type()?.is_dir() {
                 folders.push(path);
-            } else if is_certificate(&path) && path.is_file() {
+            } else if is_certificate(&path) && !is_of_another_kind(&path) {
                 found.push(path);
             }
         }
     }
     found.sort();
     Ok(found)
+}
+
+/// A folder, or what would block whoever reads it.
+fn is_of_another_kind(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file())
 }
 
 fn is_certificate(path: &Path) -> bool {

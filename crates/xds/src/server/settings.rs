@@ -106,7 +106,7 @@ impl Default for Settings {
             connection_linger: Duration::from_secs(60),
             error_text_bytes: 4 * 1024,
             max_names: 1000,
-            max_streams: 20_000,
+            max_streams: 10_000,
             full_sync_places: 16,
             place_time: Duration::from_secs(1),
             walk_pause: Duration::from_millis(50),

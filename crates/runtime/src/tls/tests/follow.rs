@@ -8,7 +8,8 @@ use std::sync::Arc;
 use prometheus_client::registry::Registry;
 use rcgen::KeyPair;
 use rustls::ClientConfig;
-use rustls_pki_types::ServerName;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, ServerName};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -20,8 +21,9 @@ use super::pki::{NAMES, Pki};
 use crate::health::Health;
 use crate::metrics::encode;
 use crate::telemetry::captured::Captured;
+use crate::tls::trust::SystemStore;
 use crate::tls::{
-    Certificates, ClientAuth, Identity, Reloader, TlsListener, client_config, server_config,
+    Certificates, ClientAuth, Identity, Reloader, TlsListener, Trust, client_config, server_config,
 };
 
 /// A server whose certificate and trust are followed. What it hears it says again.
@@ -288,6 +290,48 @@ fn a_file_of_a_trust_store_that_breaks_takes_nobodys_trust_away() {
     reloader.look();
     assert_eq!(format!("{trust:?}"), "Trust(1 certificates)");
     assert_eq!(health.report().degraded, []);
+}
+
+/// Its target may be gone for a moment, or for good: nobody said that its CA is trusted no more.
+#[test]
+fn a_link_to_nothing_takes_nobodys_trust_away() {
+    let (one, two) = (Pki::new(), Pki::new());
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(one.path("ca.pem"), folder.path().join("one.pem")).unwrap();
+    symlink(two.path("ca.pem"), folder.path().join("two.pem")).unwrap();
+    symlink(folder.path(), folder.path().join("folder.pem")).unwrap();
+    let mut certificates = Certificates::default();
+    let trust = certificates.trust("truststore", folder.path()).unwrap();
+    let health = Health::new();
+    let mut reloader = certificates.follow(&mut Registry::default(), &health);
+    std::fs::remove_file(two.path("ca.pem")).unwrap();
+    reloader.look();
+    reloader.look();
+    assert_eq!(format!("{trust:?}"), "Trust(2 certificates)");
+    let degraded = health.report().degraded[0].1.clone();
+    assert!(degraded.contains("two.pem"), "{degraded}");
+}
+
+#[test]
+fn a_system_store_that_is_read_in_part_takes_nobodys_trust_away() {
+    let certificates = |pkis: &[&Pki]| -> Vec<_> {
+        let read = |pki: &&Pki| CertificateDer::from_pem_file(pki.path("ca.pem")).unwrap();
+        pkis.iter().map(read).collect()
+    };
+    let store = |pkis: &[&Pki], errors: &[&str]| SystemStore {
+        certificates: certificates(pkis),
+        errors: errors.iter().map(ToString::to_string).collect(),
+    };
+    let (one, two, three) = (&Pki::new(), &Pki::new(), &Pki::new());
+    let trust = Trust::of_system(store(&[one, two], &[])).unwrap();
+    let refused = trust.take_system(store(&[one, three], &["no room"]));
+    assert!(refused.unwrap_err().to_string().contains("no room"));
+    assert_eq!(trust.current().pinned.len(), 2);
+    let more = store(&[one, two, three], &["no room"]);
+    trust.take_system(more).unwrap();
+    assert_eq!(trust.current().pinned.len(), 3);
+    trust.take_system(store(&[one], &[])).unwrap();
+    assert_eq!(trust.current().pinned.len(), 1);
 }
 
 #[tokio::test]
