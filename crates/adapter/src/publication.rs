@@ -18,8 +18,10 @@ use tracing::warn;
 mod chunks;
 mod named;
 mod packed;
+mod source_age;
 
 use crate::ingest::Command;
+use source_age::SourceAge;
 
 /// Entries that are copied out of the ledger in one go; its lock is held for no longer than that takes.
 const PAGE: usize = 512;
@@ -32,6 +34,7 @@ pub(crate) struct Publication {
     commands: mpsc::Sender<Command>,
     told: AtomicBool,
     source: SourceFlag,
+    source_age: SourceAge,
     /// There is no control plane whose list could be missing.
     complete_by_itself: bool,
     /// What has expired before counts as removed for third parties.
@@ -68,6 +71,7 @@ impl Publication {
             commands,
             told: AtomicBool::new(false),
             source,
+            source_age: SourceAge::default(),
             complete_by_itself,
             removed_before: AtomicU64::new(0),
             expired: named::Expired::default(),

@@ -37,7 +37,8 @@ impl Ranges for Publication {
         } = self.reader.checkpoint();
         let source_age_ms = match self.source.is_good() {
             true => Some(0),
-            false => source_good_at.map(|good| unix_now_millis().saturating_sub(good.0)),
+            false => source_good_at
+                .map(|good| self.source_age.of(good, unix_now_millis(), boot_millis())),
         };
         Statement {
             position: Position(head.sequence),
