@@ -73,12 +73,24 @@ async fn run() {
         let alone = at_once(&direct).await;
         shares.push(at_once(&carried).await / alone);
     }
-    print("passthrough.added_p50_ms", median(added), "ms");
-    print("passthrough.share", median(shares), "ratio");
+    print(
+        "passthrough.added_p50_ms",
+        "one call after the other",
+        median(added),
+        "ms",
+    );
+    print(
+        "passthrough.share",
+        "64 calls at once",
+        median(shares),
+        "share",
+    );
 }
 
-fn print(name: &str, value: f64, unit: &str) {
-    println!("{{\"name\":\"{name}\",\"value\":{value:.4},\"unit\":\"{unit}\"}}");
+fn print(name: &str, case: &str, value: f64, unit: &str) {
+    println!(
+        "{{\"name\":\"{name}\",\"case\":\"{case}\",\"value\":{value:.4},\"unit\":\"{unit}\"}}"
+    );
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

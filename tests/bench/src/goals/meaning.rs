@@ -41,6 +41,8 @@ pub const MEANINGS: &[Meaning] = &[
     row("fanout.cpu_us_per_push", "the adapter's processor time for each of those pushes"),
     row("bulk.us_per_kb", "the adapter's processor time for each kilobyte and subscriber of a large response"),
     row("bulk.rss_mb", "what the adapter grows by while 1 MB goes to 200 subscribers"),
+    row("passthrough.added_p50_ms", "what being carried to the original adds to a call of 1 kB there and back, median, TLS on both ways"),
+    row("passthrough.share", "such calls a second through ours, as a share of those straight to the original, on the same cores"),
     row("wire.bytes_per_token", "a UUID with expiry in the packed form, encoded, from the ledger, and as it crosses the wire"),
     row("coldstart.ready_s", "an enforcer that holds nothing until it holds so many tokens, TLS"),
     row("resume.ready_ms", "an enforcer that was away for 60 000 revocations until it holds them"),

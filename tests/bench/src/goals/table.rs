@@ -86,6 +86,8 @@ pub const GOALS: &[Goal] = &[
     goal("idle.kb_per_stream", "", AtMost(48.0)).limit(35.0, "TLS and HTTP/2"),
     goal("storm.live_push_p99", "", AtMost(5.0)),
     goal("storm.all_done_s", "", AtMost(60.0)),
+    goal("passthrough.added_p50_ms", "one call after the other", AtMost(0.15)),
+    goal("passthrough.share", "64 calls at once", AtLeast(0.60)),
     goal("start.adapter_ms", "100 000 entries on disk", AtMost(300.0)),
 
     goal("size.mb", "rescind-adapter", AtMost(12.0)),
