@@ -1,6 +1,6 @@
 //! The way to the event hub: whatever cuts it, and whichever way it is configured, events are heard.
 
-use std::time::Duration;
+use std::{fs, path::Path, time::Duration};
 
 use lapin::{Connection, ConnectionProperties, options::QueueDeleteOptions};
 use rescind_stack::{Part, StackBuilder};
@@ -34,6 +34,10 @@ pub(crate) fn add(suite: &mut Suite) {
     suite.own_broker(
         "a_broker_over_tls_is_heard_with_a_client_certificate_and_its_own_name",
         over_tls,
+    );
+    suite.own_broker(
+        "certificates_for_hub_and_list_follow_their_files_without_a_restart",
+        certificates,
     );
 }
 
@@ -189,14 +193,14 @@ async fn over_tls() {
 
     for (settings, reason) in [
         (settings(&identity, "elsewhere"), "not valid for"),
-        (settings("", "broker"), "ertificate"),
+        (settings("", "broker"), "asks for a client certificate"),
     ] {
         let world = start(&broker, plain.clone(), &settings, |builder| {
             builder.without(Part::Adapter)
         })
         .await;
         world.begin(Part::Adapter).await;
-        said(&world, "Error while connecting to URI [0]", 1).await;
+        said(&world, FAILED, 1).await;
         let log = world.log(Part::Adapter);
         assert!(log.contains(reason), "{reason}: {log}");
         assert!(!log.contains(SUBSCRIBED), "{log}");
@@ -204,3 +208,64 @@ async fn over_tls() {
     }
     broker.stop().await;
 }
+
+/// Starts with certificates that fit nobody, and mends one file after the other.
+async fn certificates() {
+    let broker = Broker::start_with(|builder| builder.broker_tls()).await;
+    let certs = broker.stack().certs();
+    let (own, stranger) = (certs.identity("adapter"), certs.identity("token-signing"));
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let replace = |name: &str, with: &Path| {
+        fs::copy(with, file("new")).unwrap();
+        fs::rename(file("new"), file(name)).unwrap();
+    };
+    replace("hub-ca.pem", &stranger.cert);
+    replace("hub.pem", &stranger.cert);
+    replace("hub.key", &stranger.key);
+    replace("list-ca.pem", &stranger.cert);
+
+    let plain = broker.fresh_url();
+    let vhost = plain.rsplit_once('/').unwrap().1;
+    let port = broker.stack().ports().broker_tls;
+    let settings = format!(
+        "eventListeningEndpoints = [\"amqps://guest:guest@localhost:{port}/{vhost}?retries='1000'&connectdelay='1'\"]\n\
+         [controlPlane.brokerConnectionParameters.tls]\ncaFile = {:?}\ncertFile = {:?}\nkeyFile = {:?}\n\
+         [controlPlane]\ncaFile = {:?}\n",
+        file("hub-ca.pem"),
+        file("hub.pem"),
+        file("hub.key"),
+        file("list-ca.pem"),
+    );
+    let world = start(&broker, plain.clone(), &settings, |builder| {
+        builder.without(Part::Adapter)
+    })
+    .await;
+    world.begin(Part::Adapter).await;
+    let pid = world.pid(Part::Adapter);
+    said(&world, "The certificate of a server is not believed", 1).await;
+
+    replace("hub-ca.pem", &certs.ca());
+    said(&world, "Certificates read again", 1).await;
+    // It believes the broker now, and is not believed by it.
+    let attempts = world.log(Part::Adapter).matches(FAILED).count();
+    said(&world, FAILED, attempts + 2).await;
+    assert!(!world.log(Part::Adapter).contains(SUBSCRIBED));
+
+    replace("hub.key", &own.key);
+    replace("hub.pem", &own.cert);
+    said(&world, SUBSCRIBED, 1).await;
+    let unread = "Error occurred while fetching revoked tokens from control plane";
+    said(&world, unread, 1).await;
+    assert!(!world.log(Part::Adapter).contains(RETRIEVED));
+
+    replace("list-ca.pem", Path::new(&world.var("CA_CERT")));
+    said(&world, RETRIEVED, 1).await;
+    is_heard(&world, &Hub::connect(&plain).await).await;
+    assert_eq!(world.pid(Part::Adapter), pid);
+    world.stop().await;
+    broker.stop().await;
+}
+
+const FAILED: &str = "Error while connecting to URI [0]";
+const RETRIEVED: &str = "Revoked tokens are retrieved from control plane";

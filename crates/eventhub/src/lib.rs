@@ -12,6 +12,8 @@ mod endpoint;
 mod failover;
 mod metrics;
 mod subscribe;
+#[cfg(test)]
+mod test_tls;
 mod text;
 
 pub use catchup::{Catchup, CatchupConfig, CatchupConfigError, CatchupError, Listing, Part, Rows};

@@ -27,6 +27,7 @@ use tracing::{info, warn};
 
 use crate::{Delivery, Endpoint, Metrics, Received, backoff, failover::Failover};
 
+mod client_certificate;
 mod connection;
 mod queue;
 mod session;

@@ -54,7 +54,7 @@ impl ControlPlane {
 }
 
 fn config(url: &str) -> CatchupConfig {
-    CatchupConfig::new(url, "admin", "secret", tls::trusting(&[]))
+    CatchupConfig::new(url, "admin", "secret", crate::test_tls::trusting(&[]))
 }
 
 /// A list that was read to its end.

@@ -18,7 +18,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{HubConfig, HubTls};
+use super::{HubConfig, HubTls, client_certificate::Asked};
 use crate::{Endpoint, text::one_line};
 
 /// Connects to `endpoint`. The error is one line.
@@ -32,6 +32,8 @@ pub(super) async fn connect(config: &HubConfig, endpoint: &Endpoint) -> Result<C
     let line = Line::default();
     let hang_up = HangUp(line.clone());
     let picked_up = line.clone();
+    let asked = Asked::default();
+    let noted = asked.clone();
     let handshake = Connection::connector(
         uri(config, endpoint),
         runtime::default_runtime().map_err(|error| describe(&error))?,
@@ -48,7 +50,7 @@ pub(super) async fn connect(config: &HubConfig, endpoint: &Endpoint) -> Result<C
                     client,
                     server_name,
                 }) => {
-                    let connector = RustlsConnector::from(Arc::clone(client));
+                    let connector = RustlsConnector::from(noted.noting(client));
                     let name = server_name.as_deref().unwrap_or(&uri.authority.host);
                     within(limit, "TLS handshake", stream.into_rustls(&connector, name)).await?
                 }
@@ -66,7 +68,7 @@ pub(super) async fn connect(config: &HubConfig, endpoint: &Endpoint) -> Result<C
     };
     tokio::select! {
         connected = handshake => {
-            let connection = connected.map_err(|error| describe(&error))?;
+            let connection = connected.map_err(|error| refused(&error, &asked))?;
             hang_up.forget();
             Ok(connection)
         }
@@ -153,6 +155,19 @@ async fn within<T>(
             Err(io::Error::new(io::ErrorKind::TimedOut, text).into())
         }
     }
+}
+
+/// Why there is no connection. A broker that breaks off without a word in AMQP may have refused in TLS.
+fn refused(error: &Error, asked: &Asked) -> String {
+    let broken_off = match error.kind() {
+        ErrorKind::IOError(error) => {
+            let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+            matches!(cause, None | Some(rustls::Error::AlertReceived(_)))
+        }
+        kind => matches!(kind, ErrorKind::InvalidConnectionState(_)),
+    };
+    let hint = if broken_off { asked.hint() } else { "" };
+    describe(error) + hint
 }
 
 /// Rule 6: what went wrong, in one line. The same mistake has another code on each broker (a wrong password is 403 on RabbitMQ,

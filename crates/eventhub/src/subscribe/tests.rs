@@ -5,9 +5,14 @@ use tokio::{
 };
 
 use rescind_revocation::UnixMillis;
+use rustls::{ClientConfig, ServerConfig};
+use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::parse_endpoint;
+use crate::{
+    parse_endpoint,
+    test_tls::{Certified, trusting},
+};
 
 fn config(urls: &[&str]) -> HubConfig {
     let endpoints = urls.iter().map(|url| parse_endpoint(url).unwrap());
@@ -163,6 +168,44 @@ async fn a_broker_that_hangs_up_is_told_as_one_line() {
     drop(listener.accept().await.unwrap());
     let reason = lost(&mut messages).await;
     assert!(reason.len() < 200 && !reason.contains('\n'), "{reason}");
+}
+
+/// Why there is no connection to a broker of these settings, which resets what it has not accepted in TLS.
+async fn refusal(broker: Arc<ServerConfig>, client: Arc<ClientConfig>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let tls = HubTls {
+        client,
+        server_name: Some("broker".into()),
+    };
+    let (mut messages, _cancel, _) = start(HubConfig {
+        tls: Some(tls),
+        ..config(&[&format!("amqps://127.0.0.1:{port}")])
+    });
+    let (socket, _) = listener.accept().await.unwrap();
+    socket.set_zero_linger().unwrap();
+    drop(TlsAcceptor::from(broker).accept(socket).await);
+    lost(&mut messages).await
+}
+
+#[tokio::test]
+async fn a_broker_that_refuses_in_tls_is_told_whichever_way_it_breaks_off() {
+    let (broker, stranger) = (Certified::new("broker"), Certified::new("stranger"));
+    let asks = || broker.server_for(&broker.root);
+
+    let reason = refusal(asks(), trusting([&broker.root])).await;
+    let none = "(the broker asks for a client certificate, and there is none to show)";
+    assert!(reason.ends_with(none), "{reason}");
+
+    let reason = refusal(asks(), stranger.client(&broker.root)).await;
+    let other = "(the broker asks for a client certificate; it may not believe this one)";
+    assert!(reason.ends_with(other), "{reason}");
+
+    // One that is not believed itself has refused nothing, and neither has one that does not ask.
+    for broker in [asks(), stranger.server()] {
+        let reason = refusal(broker, trusting([&Certified::new("broker").root])).await;
+        assert!(!reason.contains("client certificate"), "{reason}");
+    }
 }
 
 #[tokio::test]

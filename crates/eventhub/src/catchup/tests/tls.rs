@@ -3,52 +3,12 @@
 use std::{io, net::SocketAddr};
 
 use axum::serve::Listener;
-use rcgen::{CertificateParams, Issuer, KeyPair};
-use rustls::{
-    ClientConfig, RootCertStore, ServerConfig,
-    crypto::aws_lc_rs,
-    pki_types::{CertificateDer, PrivateKeyDer},
-};
+use rustls::pki_types::CertificateDer;
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::*;
-
-/// A client's TLS settings that trust these roots alone.
-pub(super) fn trusting(roots: &[CertificateDer<'static>]) -> Arc<ClientConfig> {
-    let mut store = RootCertStore::empty();
-    store.add_parsable_certificates(roots.iter().cloned());
-    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(store)
-        .with_no_client_auth();
-    Arc::new(config)
-}
-
-/// A root, and the settings of a server that it certified as `name`.
-fn identity(name: &str) -> (CertificateDer<'static>, Arc<ServerConfig>) {
-    let root_key = KeyPair::generate().unwrap();
-    let mut root = CertificateParams::new(Vec::new()).unwrap();
-    root.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let root_certificate = root.self_signed(&root_key).unwrap();
-    let issuer = Issuer::new(root, root_key);
-    let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(vec![name.to_owned()])
-        .unwrap()
-        .signed_by(&key, &issuer)
-        .unwrap();
-    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![certificate.der().clone()],
-            PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-        )
-        .unwrap();
-    (root_certificate.der().clone(), Arc::new(config))
-}
+use crate::test_tls::{Certified, trusting};
 
 struct TlsListener(TcpListener, TlsAcceptor);
 
@@ -72,13 +32,13 @@ impl Listener for TlsListener {
 
 /// Serves a control plane as `localhost` on the address 127.0.0.1; its port and its root.
 async fn serve(control_plane: &ControlPlane) -> (u16, CertificateDer<'static>) {
-    let (root, config) = identity("localhost");
+    let localhost = Certified::new("localhost");
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let listener = TlsListener(listener, config.into());
+    let listener = TlsListener(listener, localhost.server().into());
     let router = control_plane.router();
     tokio::spawn(async move { axum::serve(listener, router).await });
-    (port, root)
+    (port, localhost.root)
 }
 
 async fn fetch(config: CatchupConfig) -> Result<Whole, CatchupError> {
@@ -100,7 +60,7 @@ async fn a_certificate_of_a_root_that_is_not_trusted_is_refused() {
     fetch(CatchupConfig::new(&url, "a", "b", trusting(&[root])))
         .await
         .unwrap();
-    let (other, _) = identity("localhost");
+    let other = Certified::new("localhost").root;
     certificate_error(fetch(CatchupConfig::new(&url, "a", "b", trusting(&[other]))).await);
 }
 
