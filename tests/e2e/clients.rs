@@ -11,5 +11,7 @@ pub(crate) mod hub;
 pub(crate) mod proxy;
 pub(crate) mod raw;
 pub(crate) mod scripted_adapter;
+pub(crate) mod serving;
+pub(crate) mod their_adapter;
 pub(crate) mod tls;
 pub(crate) mod xds;

@@ -8,6 +8,7 @@
     reason = "a test; clippy does not know a harness of our own for one"
 )]
 
+mod behind_theirs;
 mod bursts;
 mod classic_client;
 mod clients;
@@ -49,5 +50,6 @@ fn main() -> ExitCode {
         through_envoy::add(suite);
         several_adapters::add(suite);
         next_enforcer::add(suite);
+        behind_theirs::add(suite);
     })
 }

@@ -3,7 +3,6 @@
 //! Written from `docs/protocol.md`, `rescind.v1.Range`: one ledger, in which the sequence of an entry is its place.
 
 use std::{
-    net::SocketAddr,
     pin::Pin,
     sync::{
         Arc, Mutex,
@@ -20,36 +19,27 @@ use rescind_proto::{
     },
     google::protobuf::Any,
     rescind::v1::{Checkpoint, Range},
-    wso2::discovery::service::keymgt::revoked_token_discovery_service_server::{
-        RevokedTokenDiscoveryService, RevokedTokenDiscoveryServiceServer,
-    },
+    wso2::discovery::service::keymgt::revoked_token_discovery_service_server::RevokedTokenDiscoveryService,
 };
 use rescind_revocation::{Digests, Entry, Expiry, Identifier, UnixSeconds, packed};
 use rescind_stack::Identity;
 use tokio::{
-    net::TcpListener,
     sync::{mpsc, watch},
-    task::AbortHandle,
     time::timeout,
 };
-use tokio_stream::{
-    Stream,
-    wrappers::{ReceiverStream, TcpListenerStream},
-};
-use tonic::{
-    Request, Response, Status, Streaming,
-    transport::{Certificate, Identity as TonicIdentity, Server, ServerTlsConfig},
-};
+use tokio_stream::{Stream, wrappers::ReceiverStream};
+use tonic::{Request, Response, Status, Streaming};
+
+use super::serving::Serving;
 
 const TYPE_URL: &str = "type.googleapis.com/rescind.v1.Range";
 const LEDGER: &str = "5c41b7ed";
 
-/// A server over mutual TLS, until it is dropped.
+/// One of ours by script.
 #[derive(Debug)]
 pub(crate) struct ScriptedAdapter {
-    address: SocketAddr,
     script: Script,
-    serving: AbortHandle,
+    serving: Serving,
 }
 
 #[derive(Debug, Clone)]
@@ -71,30 +61,13 @@ impl ScriptedAdapter {
             nacks: Arc::default(),
             resumed: Arc::default(),
         };
-        let read = |path| std::fs::read(path).unwrap();
-        let tls = ServerTlsConfig::new()
-            .identity(TonicIdentity::from_pem(
-                read(&identity.cert),
-                read(&identity.key),
-            ))
-            .client_ca_root(Certificate::from_pem(std::fs::read(ca).unwrap()));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let server = Server::builder()
-            .tls_config(tls)
-            .unwrap()
-            .add_service(RevokedTokenDiscoveryServiceServer::new(script.clone()))
-            .serve_with_incoming(TcpListenerStream::new(listener));
-        Self {
-            address,
-            script,
-            serving: tokio::spawn(server).abort_handle(),
-        }
+        let serving = Serving::start(identity, ca, script.clone()).await;
+        Self { script, serving }
     }
 
     /// `host:port`.
     pub(crate) fn address(&self) -> String {
-        self.address.to_string()
+        self.serving.address.to_string()
     }
 
     /// Publishes tokens, in one batch.
@@ -130,12 +103,6 @@ impl ScriptedAdapter {
     /// For each stream so far: from where the client resumed, and how much had been ACKed before.
     pub(crate) fn resumed(&self) -> Vec<(usize, usize)> {
         self.script.resumed.lock().unwrap().clone()
-    }
-}
-
-impl Drop for ScriptedAdapter {
-    fn drop(&mut self) {
-        self.serving.abort();
     }
 }
 
