@@ -17,6 +17,7 @@ mod eventually;
 mod faults;
 mod hub_connection;
 mod hub_input;
+mod in_their_place;
 mod next_enforcer;
 mod passthrough;
 mod procedures;
@@ -51,5 +52,6 @@ fn main() -> ExitCode {
         several_adapters::add(suite);
         next_enforcer::add(suite);
         behind_theirs::add(suite);
+        in_their_place::add(suite);
     })
 }

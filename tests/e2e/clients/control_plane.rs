@@ -122,11 +122,16 @@ async fn field(answer: Response, name: &str) -> String {
 
 /// The `jti` of a token or key.
 pub(crate) fn jti(token: &str) -> String {
+    claim(token, "jti")
+}
+
+/// What a token or key says of itself, in text.
+pub(crate) fn claim(token: &str, name: &str) -> String {
     use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
     // API keys are written with padding.
     let payload = token.split('.').nth(1).unwrap().trim_end_matches('=');
     let payload = URL_SAFE_NO_PAD.decode(payload).unwrap();
-    serde_json::from_slice::<Value>(&payload).unwrap()["jti"]
+    serde_json::from_slice::<Value>(&payload).unwrap()[name]
         .as_str()
         .unwrap()
         .to_owned()

@@ -46,16 +46,14 @@ pub(super) fn apply(
     }
 }
 
-/// Gives the loose keys of a table their true names: those of `known` (the fields of a struct) where they differ in case
-/// alone, else those that the table has.
+/// Gives the loose keys of a table their true names, where they differ in case alone: those that the table has, since a
+/// field may have two of them, else those of `known` (the fields of a struct).
 pub(super) fn settle(entries: Vec<Entry>, known: &[&str]) -> Vec<Entry> {
     let (loose, mut settled): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| entry.loose);
     for mut entry in loose {
         let there = settled.iter().map(|entry| entry.key.as_str());
-        let name = known
-            .iter()
-            .copied()
-            .chain(there)
+        let name = there
+            .chain(known.iter().copied())
             .find(|name| name.eq_ignore_ascii_case(&entry.key))
             .map(str::to_owned);
         entry.key = name.unwrap_or(entry.key);

@@ -53,7 +53,7 @@ struct Adapter {
 #[serde(rename_all = "camelCase", default)]
 struct ControlPlane {
     enabled: bool,
-    #[serde(rename = "serviceURL")]
+    #[serde(rename = "serviceURL", alias = "serviceUrl")]
     service_url: Option<Url>,
     username: String,
     #[serde(skip_serializing)]

@@ -65,6 +65,16 @@ fn a_variable_with_the_prefix_sets_any_key_in_any_case() {
 }
 
 #[test]
+fn a_variable_lies_over_the_file_by_whichever_name_the_file_has() {
+    for name in ["serviceURL", "serviceUrl"] {
+        let text = format!("{SOUND}[controlPlane]\n{name} = \"https://apim:9443/\"\n");
+        let over = [("RESCIND_CONTROLPLANE__SERVICEURL", "https://other:9443/")];
+        let url = loaded(&text, &over).config.control_plane.service_url;
+        assert_eq!(url.unwrap().0, "https://other:9443/", "{name}");
+    }
+}
+
+#[test]
 fn the_prefix_beats_a_name_of_its_own() {
     let variables = [("ADAPTER_XDS_PORT", "1"), ("RESCIND_ADAPTER__PORT", "2")];
     assert_eq!(loaded(SOUND, &variables).config.adapter.port.get(), 2);
