@@ -8,7 +8,9 @@ use crate::{
     Answer, CredentialKind, CredentialNames, Denial, Headers, KeySet, Lacking, Reason, Request,
     VerifiedClaims, VerifiedTokens,
     credential::{self, Credential, TooMany, query},
-    token::{Claims, Malformed, Token},
+    facts::Facts,
+    token::{Malformed, Token},
+    verified::Fingerprint,
     verify::{Failure, Verifier},
 };
 
@@ -136,10 +138,6 @@ impl Policy {
             Ok(credentials) => credentials,
             Err(TooMany) => return too_many(set),
         };
-        let verified = request.verified.iter().map(Parsed::verified);
-        let found = credentials.iter().map(Parsed::found);
-        let parsed: Vec<_> = verified.chain(found).collect();
-        let (version, revoked) = ask(set, &parsed);
         let verifier = Verifier {
             keys,
             signatures: self.verification == Verification::Full,
@@ -148,6 +146,12 @@ impl Policy {
             known: self.known.as_deref(),
             now,
         };
+        let verified = request.verified.iter().map(Parsed::verified);
+        let found = credentials
+            .iter()
+            .map(|credential| Parsed::found(credential, &verifier));
+        let parsed: Vec<_> = verified.chain(found).collect();
+        let (version, revoked) = ask(set, &parsed);
         let good = match revoked {
             Some(refusal) => Err(refusal),
             None if self.verification == Verification::RevocationOnly => self.unverified(&parsed),
@@ -157,7 +161,7 @@ impl Policy {
         match good {
             Ok(good) => Decision::Allow(Permit {
                 credential: good.map(|(good, _)| good.kind),
-                identifier: good.and_then(|(good, _)| good.identifier()),
+                identifier: good.and_then(|(good, _)| good.facts.identifier.clone()),
                 lacking: good.map_or(Lacking::NOTHING, |(good, _)| good.lacking()),
                 known: good.is_some_and(|(_, known)| known),
                 remove_headers: self.remove_headers(request.names),
@@ -180,7 +184,7 @@ impl Policy {
     ) -> Result<Option<(&'p Parsed<'a>, bool)>, Refusal> {
         let mut read = parsed
             .iter()
-            .filter(|credential| credential.usable && credential.reading.claims().is_some());
+            .filter(|credential| credential.usable && credential.is_readable());
         let lacks = |credential: &&Parsed<'_>| credential.lacking().any_of(self.required);
         match read.clone().find(lacks) {
             Some(credential) => Err((
@@ -214,94 +218,91 @@ struct Parsed<'a> {
     kind: CredentialKind,
     usable: bool,
     reading: Reading<'a>,
-    ids: Vec<TokenId>,
-    app: Option<TokenId>,
-    subject: Option<TokenId>,
+    facts: Arc<Facts>,
 }
 
 /// What a credential is, once it is read.
 #[allow(
     clippy::large_enum_variant,
-    reason = "there is one for each credential, a token nearly always, and it never moves"
+    reason = "there is one for each credential, and it never moves"
 )]
 enum Reading<'a> {
-    /// A text of the request, and the token that it is.
-    Token(&'a str, Token<'a>),
+    /// A token, and what it may be remembered by.
+    Token(Token<'a>, Option<Fingerprint>),
+    /// A token that was verified before: nobody has to read it again.
+    Known,
     /// Claims that the gateway has verified.
-    Verified(&'a Claims),
+    Verified,
     /// No token.
     Malformed,
 }
 
 impl<'a> Parsed<'a> {
-    fn found(credential: &'a Credential<'_>) -> Self {
+    fn found(credential: &'a Credential<'_>, verifier: &Verifier<'_>) -> Self {
         let text = &*credential.text;
-        let (reading, ids) = match Token::parse(text) {
-            Ok(token) => {
-                let ids = token.ids();
-                (Reading::Token(text, token), ids)
-            }
-            // An opaque token is its own name.
-            Err(Malformed) if text.len() <= Identifier::MAX_BYTES => {
-                (Reading::Malformed, vec![TokenId::of(text)])
-            }
-            Err(Malformed) => (Reading::Malformed, Vec::new()),
+        let fingerprint = match credential.usable {
+            true => verifier.fingerprint(credential.kind, text),
+            false => None,
         };
-        Self::new(credential.kind, credential.usable, reading, ids)
+        let known = fingerprint.and_then(|fingerprint| verifier.recall(&fingerprint));
+        let (reading, facts) = match known {
+            Some(facts) => (Reading::Known, facts),
+            None => read(text, fingerprint),
+        };
+        Self {
+            kind: credential.kind,
+            usable: credential.usable,
+            reading,
+            facts,
+        }
     }
 
     /// What the gateway says it has verified is a bearer token, in whatever place that stood.
     fn verified(verified: &'a VerifiedClaims) -> Self {
-        let claims = &verified.claims;
-        let ids = claims.jti.as_deref().map(TokenId::of).into_iter().collect();
-        let reading = match verified.is_usable() {
-            true => Reading::Verified(claims),
-            false => Reading::Malformed,
+        let facts = Facts::of_claims(&verified.claims);
+        let (reading, facts) = match verified.is_usable() {
+            true => (Reading::Verified, facts),
+            false => (Reading::Malformed, Facts::of_unreadable(facts.ids)),
         };
-        Self::new(CredentialKind::Bearer, true, reading, ids)
-    }
-
-    fn new(kind: CredentialKind, usable: bool, reading: Reading<'a>, ids: Vec<TokenId>) -> Self {
-        let claims = reading.claims();
-        let id = |name: Option<&Box<str>>| name.map(|name| TokenId::of(name));
         Self {
-            kind,
-            usable,
-            app: id(claims.and_then(|claims| claims.azp.0.as_ref())),
-            subject: id(claims.and_then(|claims| claims.entity_id.0.as_ref())),
-            ids,
+            kind: CredentialKind::Bearer,
+            usable: true,
             reading,
+            facts: Arc::new(facts),
         }
     }
 
-    fn identifier(&self) -> Option<Identifier> {
-        let jti = self.reading.claims()?.jti.as_deref()?;
-        Identifier::new(jti).ok()
+    fn is_readable(&self) -> bool {
+        !matches!(self.reading, Reading::Malformed)
     }
 
     /// Keys of API Manager have no `azp` and no `entity_id`: what they lack says nothing.
     fn lacking(&self) -> Lacking {
-        match (self.kind, self.reading.claims()) {
-            (CredentialKind::Bearer, Some(claims)) => claims.lacking(),
-            _ => Lacking::NOTHING,
+        match self.kind {
+            CredentialKind::Bearer => self.facts.lacking,
+            CredentialKind::ApiKey | CredentialKind::InternalKey => Lacking::NOTHING,
         }
     }
 
     fn revoked(&self, view: &View) -> Option<Reason> {
-        if self.ids.iter().any(|id| view.has_token(*id)) {
+        if self.facts.ids.iter().any(|id| view.has_token(*id)) {
             return Some(Reason::TokenRevoked);
         }
-        if self.is_not_newer(self.app.and_then(|id| view.app_revoked_at(id))) {
+        if self.is_not_newer(self.facts.app.and_then(|id| view.app_revoked_at(id))) {
             return Some(Reason::AppRevoked);
         }
-        self.is_not_newer(self.subject.and_then(|id| view.subject_revoked_at(id)))
-            .then_some(Reason::SubjectRevoked)
+        self.is_not_newer(
+            self.facts
+                .subject
+                .and_then(|id| view.subject_revoked_at(id)),
+        )
+        .then_some(Reason::SubjectRevoked)
     }
 
     /// A token that was issued in the second of the revocation is revoked too: nobody can tell which came first. So is one
     /// that does not say when it was issued.
     fn is_not_newer(&self, revoked_at: Option<UnixMillis>) -> bool {
-        let issued_at = self.reading.claims().and_then(|claims| claims.iat.0);
+        let issued_at = self.facts.iat.0;
         revoked_at.is_some_and(|revoked_at| {
             issued_at.is_none_or(|issued_at| issued_at <= revoked_at.second())
         })
@@ -326,10 +327,15 @@ impl<'a> Parsed<'a> {
         }
     }
 
+    /// Whether it is good. Returns whether its signature was known to be.
     fn verify(&self, verifier: &Verifier<'_>) -> Result<bool, Failure> {
+        let Self { kind, facts, .. } = self;
         match &self.reading {
-            Reading::Token(text, token) => verifier.verify(self.kind, text, token),
-            Reading::Verified(claims) => verifier.claims(self.kind, claims).map(|()| false),
+            Reading::Token(token, fingerprint) => verifier
+                .verify(*kind, token, facts, *fingerprint)
+                .map(|()| false),
+            Reading::Known => verifier.facts(*kind, facts).map(|()| true),
+            Reading::Verified => verifier.facts(*kind, facts).map(|()| false),
             Reading::Malformed => Err(Failure {
                 answer: self.undecodable(),
                 reason: Reason::Malformed,
@@ -338,12 +344,20 @@ impl<'a> Parsed<'a> {
     }
 }
 
-impl Reading<'_> {
-    fn claims(&self) -> Option<&Claims> {
-        match self {
-            Self::Token(_, token) => Some(&token.claims),
-            Self::Verified(claims) => Some(claims),
-            Self::Malformed => None,
+/// Reads the text of a credential.
+fn read(text: &str, fingerprint: Option<Fingerprint>) -> (Reading<'_>, Arc<Facts>) {
+    match Token::parse(text) {
+        Ok(token) => {
+            let facts = Facts::of_token(&token);
+            (Reading::Token(token, fingerprint), Arc::new(facts))
+        }
+        // An opaque token is its own name.
+        Err(Malformed) => {
+            let ids = match text.len() <= Identifier::MAX_BYTES {
+                true => vec![TokenId::of(text)],
+                false => Vec::new(),
+            };
+            (Reading::Malformed, Arc::new(Facts::of_unreadable(ids)))
         }
     }
 }

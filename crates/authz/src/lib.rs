@@ -10,6 +10,7 @@ mod claims;
 mod credential;
 mod decide;
 mod encoding;
+mod facts;
 mod keys;
 mod request;
 mod token;

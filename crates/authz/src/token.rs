@@ -80,7 +80,7 @@ pub(crate) struct Name(pub(crate) Option<Box<str>>);
 pub(crate) struct Audience(pub(crate) Vec<Box<str>>);
 
 /// A NumericDate (RFC 7519 section 2), in whole seconds. What lies before the epoch counts as the epoch.
-#[derive(Default, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Date(pub(crate) Option<UnixSeconds>);
 
 /// What may name a credential in a revocation, whatever it is: a JWT, an API key, an opaque token, or an identifier itself.

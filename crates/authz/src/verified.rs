@@ -1,19 +1,19 @@
 //! Credentials whose signature was verified before, so that it need not be done again.
 //!
-//! What is remembered is that a signature was good under one set of keys, and nothing else: revocation is asked before, and
-//! time is looked at after, each time. A credential is known by the SHA-256 of its whole text with its kind and the revision
-//! of the keys, so nothing of it is kept, another text with the same `jti` is another credential, and keys that change
-//! forget everything.
+//! What is remembered is that a signature was good under one set of keys, and what the text says of names and times: no
+//! decision. Revocation is asked before, and time is looked at after, each time. A credential is known by the SHA-256 of its
+//! whole text with its kind and the revision of the keys, so nothing of it is kept that could be used in its place, another
+//! text with the same `jti` is another credential, and keys that change forget everything.
 
 use std::{
     fmt,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use aws_lc_rs::digest::{Context, SHA256};
 use rescind_revocation::UnixSeconds;
 
-use crate::CredentialKind;
+use crate::{CredentialKind, facts::Facts};
 
 /// Credentials that share a lock, and may take each other's place.
 const WAYS: usize = 8;
@@ -27,14 +27,14 @@ pub struct VerifiedTokens {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fingerprint([u8; 32]);
 
-#[derive(Clone, Copy)]
 struct Known {
     fingerprint: Fingerprint,
+    facts: Arc<Facts>,
     /// The last second in which it is worth anything, with the skew.
     until: u64,
 }
 
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Ways {
     known: [Option<Known>; WAYS],
     /// Which one goes next where none has expired.
@@ -42,7 +42,7 @@ struct Ways {
 }
 
 impl VerifiedTokens {
-    /// Room for at least `capacity` credentials: 48 bytes each, taken at once.
+    /// Room for at least `capacity` credentials: 48 bytes each, taken at once, and some 250 more for each that is known.
     pub fn new(capacity: usize) -> Self {
         let sets = capacity.div_ceil(WAYS).max(1);
         Self {
@@ -55,25 +55,40 @@ impl VerifiedTokens {
         self.sets.len() * WAYS
     }
 
-    pub(crate) fn contains(&self, fingerprint: &Fingerprint, now: UnixSeconds) -> bool {
+    /// What is known of a credential, if its signature is known to be good.
+    pub(crate) fn get(&self, fingerprint: &Fingerprint, now: UnixSeconds) -> Option<Arc<Facts>> {
         let ways = self.ways(fingerprint);
-        ways.known
-            .iter()
-            .flatten()
-            .any(|known| known.fingerprint == *fingerprint && known.until > now.0)
+        let mut known = ways.known.iter().flatten();
+        let is_it = |known: &&Known| known.fingerprint == *fingerprint && known.until > now.0;
+        known.find(is_it).map(|known| Arc::clone(&known.facts))
     }
 
     /// Remembers a credential, for one that has expired, else for the one that has been there longest.
-    pub(crate) fn insert(&self, fingerprint: Fingerprint, until: u64, now: UnixSeconds) {
+    pub(crate) fn insert(
+        &self,
+        fingerprint: Fingerprint,
+        facts: Arc<Facts>,
+        until: u64,
+        now: UnixSeconds,
+    ) {
+        if !facts.are_small() {
+            return;
+        }
         let mut ways = self.ways(&fingerprint);
-        let free = ways.known.iter().position(|known| {
-            known.is_none_or(|known| known.until <= now.0 || known.fingerprint == fingerprint)
-        });
-        let at = free.unwrap_or_else(|| {
+        let is_free = |known: &Option<Known>| {
+            known
+                .as_ref()
+                .is_none_or(|known| known.until <= now.0 || known.fingerprint == fingerprint)
+        };
+        let at = ways.known.iter().position(is_free).unwrap_or_else(|| {
             ways.next = (ways.next + 1) % WAYS;
             ways.next
         });
-        ways.known[at] = Some(Known { fingerprint, until });
+        ways.known[at] = Some(Known {
+            fingerprint,
+            facts,
+            until,
+        });
     }
 
     fn ways(&self, fingerprint: &Fingerprint) -> std::sync::MutexGuard<'_, Ways> {
@@ -115,10 +130,20 @@ mod tests {
 
     const NOW: UnixSeconds = UnixSeconds(100);
 
+    impl VerifiedTokens {
+        fn contains(&self, fingerprint: &Fingerprint, now: UnixSeconds) -> bool {
+            self.get(fingerprint, now).is_some()
+        }
+
+        fn remember(&self, fingerprint: Fingerprint, until: u64, now: UnixSeconds) {
+            self.insert(fingerprint, Arc::default(), until, now);
+        }
+    }
+
     #[test]
     fn a_credential_is_known_by_text_kind_and_keys() {
         let tokens = VerifiedTokens::new(100);
-        tokens.insert(Fingerprint::of(Bearer, 1, "a.b.c"), 200, NOW);
+        tokens.remember(Fingerprint::of(Bearer, 1, "a.b.c"), 200, NOW);
         for (kind, revision, text, known) in [
             (Bearer, 1, "a.b.c", true),
             (Bearer, 2, "a.b.c", false),
@@ -135,7 +160,7 @@ mod tests {
     fn it_is_forgotten_when_it_expires() {
         let tokens = VerifiedTokens::new(1);
         let fingerprint = Fingerprint::of(Bearer, 1, "a.b.c");
-        tokens.insert(fingerprint, 101, NOW);
+        tokens.remember(fingerprint, 101, NOW);
         assert!(tokens.contains(&fingerprint, NOW));
         assert!(!tokens.contains(&fingerprint, UnixSeconds(101)));
     }
@@ -146,18 +171,18 @@ mod tests {
         assert_eq!(tokens.capacity(), 8);
         let fingerprint = |n: usize| Fingerprint::of(Bearer, 1, &n.to_string());
         for n in 0..100 {
-            tokens.insert(fingerprint(n), 200, NOW);
-            tokens.insert(fingerprint(n), 200, NOW);
+            tokens.remember(fingerprint(n), 200, NOW);
+            tokens.remember(fingerprint(n), 200, NOW);
             assert!(tokens.contains(&fingerprint(n), NOW));
         }
         let known = (0..100).filter(|n| tokens.contains(&fingerprint(*n), NOW));
         assert_eq!(known.collect::<Vec<_>>().len(), 8);
         // What has expired makes room before what has not.
         let tokens = VerifiedTokens::new(8);
-        tokens.insert(fingerprint(0), 200, NOW);
-        tokens.insert(fingerprint(1), 101, NOW);
+        tokens.remember(fingerprint(0), 200, NOW);
+        tokens.remember(fingerprint(1), 101, NOW);
         for n in 2..9 {
-            tokens.insert(fingerprint(n), 200, UnixSeconds(150));
+            tokens.remember(fingerprint(n), 200, UnixSeconds(150));
         }
         assert!(tokens.contains(&fingerprint(0), UnixSeconds(150)));
     }

@@ -3,12 +3,15 @@
 //! The order is the original's, since the first failure decides the body: type, issuer, key, signature, expiry. What the
 //! original does not look at comes after: audience, and the claims that revocation asks for.
 
+use std::sync::Arc;
+
 use rescind_revocation::UnixSeconds;
 
 use crate::{
     Algorithm, Answer, CredentialKind, KeySet, Lacking, Reason, VerificationKey, VerifiedTokens,
+    facts::Facts,
     keys::Rejected,
-    token::{Claims, Token},
+    token::{MAX_BYTES, Token},
     verified::Fingerprint,
 };
 
@@ -36,40 +39,47 @@ pub(crate) struct Failure {
 }
 
 impl Verifier<'_> {
-    /// Verifies a credential with this text. Returns whether its signature was known to be good.
+    /// What a credential with this text is known by, where such are remembered.
+    pub(crate) fn fingerprint(&self, kind: CredentialKind, text: &str) -> Option<Fingerprint> {
+        let is_asked = self.signatures && self.known.is_some() && text.len() <= MAX_BYTES;
+        is_asked.then(|| Fingerprint::of(kind, self.keys.revision(), text))
+    }
+
+    /// What is known of the credential with this fingerprint: type, issuer and signature were good under these keys.
+    pub(crate) fn recall(&self, fingerprint: &Fingerprint) -> Option<Arc<Facts>> {
+        self.known?.get(fingerprint, self.now)
+    }
+
+    /// Verifies a credential that is not known, and remembers it.
     pub(crate) fn verify(
         &self,
         kind: CredentialKind,
-        text: &str,
         token: &Token<'_>,
-    ) -> Result<bool, Failure> {
+        facts: &Arc<Facts>,
+        fingerprint: Option<Fingerprint>,
+    ) -> Result<(), Failure> {
         self.has_type(kind, token)?;
-        let known = self.known.filter(|_| self.signatures);
-        let fingerprint = known.map(|_| Fingerprint::of(kind, self.keys.revision(), text));
-        let is_known = known
-            .zip(fingerprint)
-            .is_some_and(|(known, fingerprint)| known.contains(&fingerprint, self.now));
-        if self.signatures && !is_known {
+        if self.signatures {
             self.signature(kind, token)?;
         }
-        self.claims(kind, &token.claims)?;
-        if let (Some(known), Some(fingerprint), false) = (known, fingerprint, is_known) {
-            let exp = token.claims.exp.0.map(|exp| exp.0);
+        self.facts(kind, facts)?;
+        if let (Some(known), Some(fingerprint)) = (self.known, fingerprint) {
+            let exp = facts.exp.0.map(|exp| exp.0);
             let until = exp.map_or(u64::MAX, |exp| exp.saturating_add(self.skew));
-            known.insert(fingerprint, until, self.now);
+            known.insert(fingerprint, Arc::clone(facts), until, self.now);
         }
-        Ok(is_known)
+        Ok(())
     }
 
-    /// Whether claims that were verified before are in their time, and enough for the rules of revocation.
-    pub(crate) fn claims(&self, kind: CredentialKind, claims: &Claims) -> Result<(), Failure> {
+    /// Whether what was verified before is in its time, and enough for the rules of revocation.
+    pub(crate) fn facts(&self, kind: CredentialKind, facts: &Facts) -> Result<(), Failure> {
         // The original fails on a JWT without `exp`. Here it is refused: it would never expire, and come back to life
         // when its revocation is dropped.
-        if kind == CredentialKind::Bearer && claims.exp.0.is_none() {
+        if kind == CredentialKind::Bearer && facts.exp.0.is_none() {
             return Err(failure(Answer::InvalidCredentials, Reason::Expired));
         }
-        self.in_time(claims)?;
-        if kind == CredentialKind::Bearer && claims.lacking().any_of(self.required) {
+        self.in_time(facts)?;
+        if kind == CredentialKind::Bearer && facts.lacking.any_of(self.required) {
             return Err(failure(Answer::InvalidCredentials, Reason::MissingClaim));
         }
         Ok(())
@@ -126,14 +136,14 @@ impl Verifier<'_> {
 
     /// `exp` and `nbf`, both with the skew. The original does not read `nbf`; a token that is not valid yet is refused
     /// here as one that is not valid any more.
-    fn in_time(&self, claims: &Claims) -> Result<(), Failure> {
+    fn in_time(&self, facts: &Facts) -> Result<(), Failure> {
         let UnixSeconds(now) = self.now;
         let expired = |exp: UnixSeconds| exp.0.saturating_add(self.skew) <= now;
         let early = |nbf: UnixSeconds| nbf.0 > now.saturating_add(self.skew);
-        if claims.exp.0.is_some_and(expired) {
+        if facts.exp.0.is_some_and(expired) {
             return Err(failure(Answer::InvalidCredentials, Reason::Expired));
         }
-        if claims.nbf.0.is_some_and(early) {
+        if facts.nbf.0.is_some_and(early) {
             return Err(failure(Answer::InvalidCredentials, Reason::NotYetValid));
         }
         Ok(())

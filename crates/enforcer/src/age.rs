@@ -111,6 +111,13 @@ impl Age {
         self.since(&self.shared.source)
     }
 
+    /// The link age and the source age at one moment.
+    pub fn both(&self) -> (Option<Duration>, Option<Duration>) {
+        let now = self.now();
+        let age = |moment| age_of(moment, now);
+        (age(&self.shared.fresh), age(&self.shared.source))
+    }
+
     /// For how long nothing was heard from any adapter, or since when this process waits for a first word.
     pub fn silence(&self) -> Duration {
         let waiting = self.now().saturating_sub(self.shared.began);
@@ -135,10 +142,7 @@ impl Age {
     }
 
     fn since(&self, moment: &AtomicU64) -> Option<Duration> {
-        match moment.load(Relaxed) {
-            NEVER => None,
-            moment => Some(Duration::from_millis(self.now().saturating_sub(moment))),
-        }
+        age_of(moment, self.now())
     }
 
     fn now(&self) -> u64 {
@@ -160,6 +164,14 @@ impl fmt::Debug for Age {
             .field("link", &self.link())
             .field("source", &self.source())
             .finish_non_exhaustive()
+    }
+}
+
+/// How long ago a moment is, unless it never was.
+fn age_of(moment: &AtomicU64, now: u64) -> Option<Duration> {
+    match moment.load(Relaxed) {
+        NEVER => None,
+        moment => Some(Duration::from_millis(now.saturating_sub(moment))),
     }
 }
 

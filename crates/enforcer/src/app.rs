@@ -120,7 +120,7 @@ impl App {
         info!(checks = %self.check_addr(), admin, adapters = self.link.endpoints.join(","), "Enforcer started");
         let mut supervisor = Supervisor::new(self.parts.health.clone());
         let token = supervisor.token();
-        supervisor.spawn("checks", self.checks.serve(token.clone()));
+        supervisor.spawn("checks", endless(self.checks.serve(token.clone())));
         if let Some(admin) = self.admin {
             supervisor.spawn("admin", admin.serve(token.clone()));
         }

@@ -27,8 +27,8 @@ pub(crate) mod wire;
 
 use attributes::{Attributes, HttpRequest};
 use route::Route;
+pub use service::WithChecks;
 pub(crate) use service::{CHECK, SERVICE};
-pub use service::{CheckLayer, WithChecks};
 
 /// What answers checks.
 #[derive(Debug)]

@@ -85,8 +85,8 @@ impl Engine {
         now: UnixSeconds,
     ) -> Verdict {
         let began = Instant::now();
-        let standing = self.freshness.standing();
-        let decision = match (standing, request) {
+        let look = self.freshness.look();
+        let decision = match (look.standing, request) {
             (Standing::NotReady, _) => self.refuse(Answer::NotReady, Reason::NotReady),
             (_, Err(BadCheck)) => self.refuse(Answer::Unclassified, Reason::BadCheck),
             (Standing::Fresh, Ok(request)) => self.ask(request, now),
@@ -101,13 +101,13 @@ impl Engine {
                 }
             }
         };
-        let stale = standing == Standing::Stale;
+        let stale = look.standing == Standing::Stale;
         self.count(&decision, stale, began.elapsed());
         Verdict {
             decision,
             stale,
-            link_age: self.freshness.age().link(),
-            source_age: self.freshness.age().source(),
+            link_age: look.link_age,
+            source_age: look.source_age,
         }
     }
 

@@ -24,6 +24,7 @@ pub mod metrics;
 mod next;
 mod parts;
 pub mod readiness;
+pub mod serve;
 pub mod staleness;
 pub mod subscription;
 

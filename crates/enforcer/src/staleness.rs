@@ -67,6 +67,17 @@ pub enum Standing {
     Stale,
 }
 
+/// One look at the set: how it stands, and the ages by which it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// How it stands.
+    pub standing: Standing,
+    /// The link age.
+    pub link_age: Option<Duration>,
+    /// The source age.
+    pub source_age: Option<Duration>,
+}
+
 /// How the set stands: asked by each check. A clone asks the same.
 #[derive(Debug, Clone)]
 pub struct Freshness {
@@ -146,18 +157,24 @@ impl Freshness {
     }
 
     /// How the set stands now.
-    pub fn standing(&self) -> Standing {
+    pub fn look(&self) -> Look {
+        let (link_age, source_age) = self.age.both();
+        Look {
+            standing: self.standing(link_age, source_age),
+            link_age,
+            source_age,
+        }
+    }
+
+    fn standing(&self, link: Option<Duration>, source: Option<Duration>) -> Standing {
         if !self.readiness.is_complete() {
             return match self.age.silence() > self.settings.start_grace {
                 true => Standing::Stale,
                 false => Standing::NotReady,
             };
         }
-        let fresh = self
-            .age
-            .link()
-            .is_some_and(|age| age <= self.settings.bound);
-        let beyond = |bound| self.age.source().is_none_or(|age| age > bound);
+        let fresh = link.is_some_and(|age| age <= self.settings.bound);
+        let beyond = |bound| source.is_none_or(|age| age > bound);
         match fresh && !self.settings.source_bound.is_some_and(beyond) {
             true => Standing::Fresh,
             false => Standing::Stale,
@@ -180,9 +197,12 @@ impl Freshness {
 
     /// One look. Returns how the set stands.
     fn show(&self, before: Standing, health: &Health, metrics: &Metrics) -> Standing {
-        let (link, source) = (self.age.link(), self.age.source());
+        let Look {
+            standing,
+            link_age: link,
+            source_age: source,
+        } = self.look();
         metrics.show_ages(link, source);
-        let standing = self.standing();
         metrics
             .set_stale
             .set(i64::from(standing == Standing::Stale));

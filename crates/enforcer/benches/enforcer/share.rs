@@ -6,14 +6,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rescind_enforcer::check::{CheckLayer, Checks};
+use rescind_enforcer::{
+    check::{Checks, WithChecks},
+    serve::{Limits, serve},
+};
 use rescind_proto::envoy::service::auth::v3::{
     CheckRequest, CheckResponse,
     authorization_client::AuthorizationClient,
     authorization_server::{Authorization, AuthorizationServer},
 };
+use tokio_util::sync::CancellationToken;
 use tonic::{
     Request, Response, Status,
+    service::Routes,
     transport::server::{Server, TcpIncoming},
 };
 
@@ -45,12 +50,15 @@ pub(crate) fn run() {
         let signer = Signer::new();
         let tokens: Arc<[String]> = (0..500).map(|n| signer.token(n)).collect();
         let checks = Checks::new(signer.engine(Some(10_000)), &[]);
-        let checks = CheckLayer::new(checks, 4 * 1024 * 1024);
+        let services = WithChecks::new(checks, 4 * 1024 * 1024, Routes::default());
+        let limits = Limits {
+            streams: 1024,
+            header_list: 8192,
+            stream_window: None,
+            connection_window: None,
+        };
         let (ours, incoming) = listen();
-        let server = Server::builder()
-            .layer(checks)
-            .add_routes(Default::default());
-        tokio::spawn(server.serve_with_incoming(incoming));
+        tokio::spawn(serve(incoming, services, limits, CancellationToken::new()));
         let (empty, incoming) = listen();
         let server = Server::builder().add_service(AuthorizationServer::new(Nothing));
         tokio::spawn(server.serve_with_incoming(incoming));

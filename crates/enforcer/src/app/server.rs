@@ -6,27 +6,24 @@ use rescind_carry::GrpcCarry;
 use rescind_runtime::tls::TlsListener;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
-use tonic::transport::Server;
+use tonic::service::Routes;
 use tonic_health::{
     ServingStatus,
     pb::health_server::HealthServer,
     server::{HealthReporter, HealthService},
 };
-use tower::layer::util::Stack;
+use tower::Layer as _;
 use tracing::debug;
 
 use super::carried::CarryLayer;
 use crate::{
-    check::{CheckLayer, Checks, SERVICE},
+    check::{Checks, SERVICE, WithChecks},
     config::AuthService,
+    serve::{Limits, serve},
 };
 
 /// How long connections may take to end once the drain has begun: a check takes a millisecond, a health watch for ever.
 const GRACE: Duration = Duration::from_secs(3);
-
-/// Envoy keeps its connections; one whose other end is gone without a word is found by these.
-const PING_INTERVAL: Duration = Duration::from_secs(30);
-const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Checks in flight on one connection. One takes some 20 microseconds, so more would only wait.
 const MAX_STREAMS: u32 = 1024;
@@ -38,8 +35,9 @@ const CONNECTION_WINDOW: u32 = 256 * 1024 * 1024;
 /// An ext_authz server whose port is bound.
 #[derive(Debug)]
 pub(super) struct CheckServer {
-    checks: CheckLayer,
+    checks: Checks,
     carry: Option<GrpcCarry>,
+    max_message_size: usize,
     max_header_limit: u32,
     listener: TlsListener,
     ready: watch::Receiver<bool>,
@@ -53,8 +51,9 @@ impl CheckServer {
         ready: watch::Receiver<bool>,
     ) -> Self {
         Self {
-            checks: CheckLayer::new(checks, config.max_message_size),
+            checks,
             carry: None,
+            max_message_size: config.max_message_size,
             max_header_limit: config.max_header_limit,
             listener,
             ready,
@@ -71,47 +70,32 @@ impl CheckServer {
     }
 
     /// Serves until `cancel`; checks in flight are finished.
-    pub(super) async fn serve(
-        mut self,
-        cancel: CancellationToken,
-    ) -> Result<(), tonic::transport::Error> {
+    pub(super) async fn serve(mut self, cancel: CancellationToken) {
         let reporter = HealthReporter::new();
         let ready = *self.ready.borrow_and_update();
         report(&reporter, ready).await;
         let health = HealthServer::new(HealthService::from_health_reporter(reporter.clone()));
         let _reporting = AbortOnDropHandle::new(tokio::spawn(follow(reporter, self.ready)));
-        let mut server = Server::builder()
-            .http2_keepalive_interval(Some(PING_INTERVAL))
-            .http2_keepalive_timeout(Some(PING_TIMEOUT))
-            .http2_max_header_list_size(self.max_header_limit)
-            .max_concurrent_streams(MAX_STREAMS);
-        if self.carry.is_some() {
-            server = server
-                .initial_stream_window_size(STREAM_WINDOW)
-                .initial_connection_window_size(CONNECTION_WINDOW);
-        }
+        let is_carrying = self.carry.is_some();
+        let limits = Limits {
+            streams: MAX_STREAMS,
+            header_list: self.max_header_limit,
+            stream_window: is_carrying.then_some(STREAM_WINDOW),
+            connection_window: is_carrying.then_some(CONNECTION_WINDOW),
+        };
         let carry = self.carry.clone();
-        let draining = cancel.clone();
-        let drained = async move {
-            draining.cancelled().await;
+        let others = CarryLayer(self.carry).layer(Routes::new(health).prepare());
+        let services = WithChecks::new(self.checks, self.max_message_size, others);
+        let drain = async {
+            cancel.cancelled().await;
             if let Some(carry) = carry {
                 carry.drain();
             }
-        };
-        let server = server
-            .layer(Stack::new(CarryLayer(self.carry), self.checks))
-            .add_service(health)
-            .serve_with_incoming_shutdown(self.listener, drained);
-        let too_long = async {
-            cancel.cancelled().await;
             tokio::time::sleep(GRACE).await;
         };
         tokio::select! {
-            served = server => served,
-            () = too_long => {
-                debug!("Connections that did not end in time were closed");
-                Ok(())
-            }
+            () = serve(self.listener, services, limits, cancel.clone()) => {}
+            () = drain => debug!("Connections that did not end in time were closed"),
         }
     }
 }

@@ -36,7 +36,8 @@ async fn what_the_adapter_sends_is_refused_on_the_same_connection() {
     assert_eq!(metadata(&response, "rescind_version"), Some("10-0a0b0c0d"));
 
     source.revoke("good");
-    until(&client, &good, 401).await;
+    let applied = "rescind_enforcer_set_version 11";
+    eventually(async || running.page("/metrics").await.1.contains(applied)).await;
     let response = client.check(bearer(&good)).await.unwrap().into_inner();
     assert_eq!(
         seen(&response),

@@ -19,7 +19,7 @@ const LEAST_BOUND: u64 = 20;
 /// A clock that is further off is wrong.
 const MOST_SKEW: u64 = 300;
 
-/// 48 bytes each: half a gigabyte.
+/// 48 bytes each from the start, half a gigabyte, and three where each is taken.
 const MOST_KNOWN: usize = 10_000_000;
 
 /// Choreo Connect's router waits for 20 s.

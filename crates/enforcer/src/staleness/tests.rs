@@ -41,11 +41,11 @@ impl Fixture {
 #[test]
 fn an_incomplete_set_waits_for_its_grace_and_then_the_policy_decides() {
     let fixture = fixture(None);
-    assert_eq!(fixture.freshness.standing(), Standing::NotReady);
+    assert_eq!(fixture.freshness.look().standing, Standing::NotReady);
     fixture.clock.pass(SECOND * 30);
-    assert_eq!(fixture.freshness.standing(), Standing::NotReady);
+    assert_eq!(fixture.freshness.look().standing, Standing::NotReady);
     fixture.clock.pass(SECOND);
-    assert_eq!(fixture.freshness.standing(), Standing::Stale);
+    assert_eq!(fixture.freshness.look().standing, Standing::Stale);
     // It is never called ready by that.
     assert!(!fixture.health.is_ready());
 }
@@ -56,13 +56,13 @@ fn an_adapter_that_answers_is_waited_for() {
     for _ in 0..10 {
         fixture.clock.pass(SECOND * 20);
         fixture.freshness.age().heard();
-        assert_eq!(fixture.freshness.standing(), Standing::NotReady);
+        assert_eq!(fixture.freshness.look().standing, Standing::NotReady);
     }
     fixture.clock.pass(SECOND * 31);
-    assert_eq!(fixture.freshness.standing(), Standing::Stale);
+    assert_eq!(fixture.freshness.look().standing, Standing::Stale);
     fixture.freshness.age().current();
     fixture.readiness.complete();
-    assert_eq!(fixture.freshness.standing(), Standing::Fresh);
+    assert_eq!(fixture.freshness.look().standing, Standing::Fresh);
 }
 
 #[test]
@@ -70,12 +70,12 @@ fn a_complete_set_is_stale_beyond_its_bound_and_stays_ready() {
     let fixture = fixture(None);
     fixture.readiness.complete();
     // Whole, but nobody knows since when.
-    assert_eq!(fixture.freshness.standing(), Standing::Stale);
+    assert_eq!(fixture.freshness.look().standing, Standing::Stale);
     fixture.freshness.age().current();
     fixture.clock.pass(SECOND * 900);
-    assert_eq!(fixture.freshness.standing(), Standing::Fresh);
+    assert_eq!(fixture.freshness.look().standing, Standing::Fresh);
     fixture.clock.pass(Duration::from_millis(1));
-    assert_eq!(fixture.freshness.standing(), Standing::Stale);
+    assert_eq!(fixture.freshness.look().standing, Standing::Stale);
     assert!(fixture.health.is_ready());
 }
 
@@ -89,12 +89,12 @@ fn source_age_makes_it_stale_only_where_that_is_set() {
         fixture.readiness.complete();
         fixture.freshness.age().stream_opens();
         fixture.freshness.age().checkpoint(5, Some(SECOND * 60));
-        assert_eq!(fixture.freshness.standing(), Standing::Fresh);
+        assert_eq!(fixture.freshness.look().standing, Standing::Fresh);
         fixture.freshness.age().checkpoint(5, Some(SECOND * 61));
-        assert_eq!(fixture.freshness.standing(), standing);
+        assert_eq!(fixture.freshness.look().standing, standing);
         // Unknown is older than any bound.
         fixture.freshness.age().checkpoint(5, None);
-        assert_eq!(fixture.freshness.standing(), standing);
+        assert_eq!(fixture.freshness.look().standing, standing);
     }
 }
 

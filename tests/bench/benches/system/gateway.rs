@@ -1,6 +1,6 @@
 //! Requests through Envoy: without a filter, with an empty ext_authz handler, with our enforcer.
 
-use std::{net::TcpListener, sync::Arc, time::Duration};
+use std::{fs, net::TcpListener, sync::Arc, time::Duration};
 
 use rescind_stack::{Part, Stack};
 use tokio::time::Instant;
@@ -24,6 +24,21 @@ struct Ports {
     none: u16,
     empty: u16,
     ours: u16,
+}
+
+/// The processes that a request goes through.
+struct Pids {
+    envoy: i32,
+    empty: i32,
+    ours: i32,
+}
+
+/// What requests have taken of the processor, in microseconds.
+#[derive(Default)]
+struct Taken {
+    requests: f64,
+    envoy: f64,
+    handler: f64,
 }
 
 pub(crate) async fn run(only: &Only, broker: &Broker) {
@@ -57,7 +72,13 @@ pub(crate) async fn run(only: &Only, broker: &Broker) {
         rate(port, CONNECTIONS, TIME, &requests).await;
     }
     added(&ports, &requests).await;
-    share(&ports, &requests).await;
+    let pid = |part| world.stack.part(part).pid().unwrap();
+    let pids = Pids {
+        envoy: pid(Part::Envoy),
+        empty: child.id().unwrap().try_into().unwrap(),
+        ours: pid(Part::Enforcer),
+    };
+    share(&ports, &pids, &requests).await;
     child.kill().await.unwrap();
     world.stop().await;
 }
@@ -89,22 +110,25 @@ async fn added(ports: &Ports, requests: &Arc<[String]>) {
     show("envoy.no_filter_p50_ms", "1 connection", none, "ms", None);
 }
 
-async fn share(ports: &Ports, requests: &Arc<[String]>) {
+async fn share(ports: &Ports, pids: &Pids, requests: &Arc<[String]>) {
     let [mut nones, mut empties, mut ours, mut shares] = [const { Vec::new() }; 4];
-    let measure = |port| rate(port, CONNECTIONS, TIME, requests);
+    let [mut by_ours, mut by_empty] = [(); 2].map(|()| Taken::default());
+    let (us, nobody) = ((ports.ours, pids.ours), (ports.empty, pids.empty));
     for pair in 0..PAIRS {
+        let mut one = async || measured(us, pids.envoy, requests, &mut by_ours).await;
+        let mut other = async || measured(nobody, pids.envoy, requests, &mut by_empty).await;
         // Who goes first changes, so that a machine that grows slower or faster favours neither.
         let (one, other) = match pair % 2 {
-            0 => (measure(ports.ours).await, measure(ports.empty).await),
+            0 => (one().await, other().await),
             _ => {
-                let other = measure(ports.empty).await;
-                (measure(ports.ours).await, other)
+                let other = other().await;
+                (one().await, other)
             }
         };
         shares.push(one / other);
         ours.push(one);
         empties.push(other);
-        nones.push(measure(ports.none).await);
+        nones.push(rate(ports.none, CONNECTIONS, TIME, requests).await);
     }
     let (ours, empty, none) = (median(ours), median(empties), median(nones));
     show(
@@ -121,6 +145,44 @@ async fn share(ports: &Ports, requests: &Arc<[String]>) {
     ] {
         show("envoy.requests_per_s", case, value, "1/s", None);
     }
+    show_taken(&by_ours, &by_empty);
+}
+
+fn show_taken(by_ours: &Taken, by_empty: &Taken) {
+    let envoy = |taken: &Taken| taken.envoy / taken.requests;
+    let handler = |taken: &Taken| taken.handler / taken.requests;
+    for (case, ours, empty) in [
+        ("Envoy", envoy(by_ours), envoy(by_empty)),
+        ("the handler", handler(by_ours), handler(by_empty)),
+    ] {
+        show("envoy.cpu_us", case, ours, "us", Some(empty));
+    }
+}
+
+/// Requests a second; what they take is added to `taken`.
+async fn measured(
+    (port, handler): (u16, i32),
+    envoy: i32,
+    requests: &Arc<[String]>,
+    taken: &mut Taken,
+) -> f64 {
+    let before = (cpu_us(envoy), cpu_us(handler));
+    let began = Instant::now();
+    let rate = rate(port, CONNECTIONS, TIME, requests).await;
+    taken.requests += rate * began.elapsed().as_secs_f64();
+    taken.envoy += cpu_us(envoy) - before.0;
+    taken.handler += cpu_us(handler) - before.1;
+    rate
+}
+
+/// What a process has taken of the processor, in microseconds: proc_pid_stat(5), fields 14 and 15.
+fn cpu_us(pid: i32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    let fields = fields.split(' ').skip(11).take(2);
+    let ticks: f64 = fields.map(|field| field.parse::<f64>().unwrap()).sum();
+    // A tick is a hundredth of a second on every Linux that is left.
+    ticks * 1e4
 }
 
 async fn tokens(world: &World) -> Vec<String> {

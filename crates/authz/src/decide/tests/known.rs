@@ -24,7 +24,9 @@ fn a_signature_is_verified_once() {
 
 #[test]
 fn a_revocation_beats_what_is_known() {
-    let token = with_jti(JTI);
+    let token = token(&format!(
+        r#""jti":"{JTI}","iat":{NOW},"azp":"app","entity_id":"user""#
+    ));
     let before = row("").bearer(&token);
     let policy = knowing(&before);
     before.decide_by(&policy, &KEYS);
@@ -32,8 +34,49 @@ fn a_revocation_beats_what_is_known() {
     for revoked in [
         row("").bearer(&token).revoked(JTI),
         row("").bearer(&token).revoked_app("app", NOW * 1000),
+        row("").bearer(&token).revoked_subject("user", NOW * 1000),
     ] {
-        assert_eq!(known(&revoked.decide_by(&policy, &KEYS)), None);
+        let decision = revoked.decide_by(&policy, &KEYS);
+        // To the byte what somebody is told who comes for the first time.
+        assert_eq!(decision, revoked.decide_by(&revoked.policy(), &KEYS));
+        assert_eq!(known(&decision), None);
+    }
+}
+
+#[test]
+fn a_revocation_by_signature_beats_what_is_known() {
+    let token = token(r#""iat":1"#);
+    let (_, signature) = token.rsplit_once('.').unwrap();
+    let before = row("").bearer(&token);
+    let policy = knowing(&before);
+    before.decide_by(&policy, &KEYS);
+    assert_eq!(known(&before.decide_by(&policy, &KEYS)), Some(true));
+    let revoked = row("").bearer(&token).revoked(signature);
+    assert_eq!(known(&revoked.decide_by(&policy, &KEYS)), None);
+}
+
+#[test]
+fn a_known_token_is_permitted_as_it_was_when_it_was_not() {
+    let row = row("").bearer(with_jti(JTI));
+    let policy = knowing(&row);
+    let first = row.decide_by(&policy, &KEYS);
+    let Decision::Allow(second) = row.decide_by(&policy, &KEYS) else {
+        panic!("refused");
+    };
+    assert!(second.known);
+    let as_first = Permit {
+        known: false,
+        ..second
+    };
+    assert_eq!(first, Decision::Allow(as_first));
+}
+
+#[test]
+fn what_has_a_huge_name_is_not_remembered() {
+    let row = row("").bearer(with_jti(&"x".repeat(129)));
+    let policy = knowing(&row);
+    for _ in 0..3 {
+        assert_eq!(known(&row.decide_by(&policy, &KEYS)), Some(false));
     }
 }
 
