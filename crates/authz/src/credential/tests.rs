@@ -184,3 +184,23 @@ proptest! {
         prop_assert!(found.iter().all(|(_, text, usable)| !usable || has_three_parts(text)));
     }
 }
+
+#[test]
+fn parts_are_counted_to_the_end_of_the_longest_text() {
+    let long = "x".repeat(1_000);
+    for (text, three) in [
+        ("", false),
+        ("a.b", false),
+        ("a.b.c", true),
+        ("a.b.c..", true),
+        ("a.b..", false),
+        ("..c", true),
+        ("a.b.c.d", false),
+        (&*format!("{long}.{long}.{long}"), true),
+        (&*format!("{long}.{long}.{long}.{long}"), false),
+        // A byte would have seen two.
+        (&*format!("{}a", ".".repeat(258)), false),
+    ] {
+        assert_eq!(has_three_parts(text), three, "{text}");
+    }
+}
