@@ -16,7 +16,9 @@ use tonic::{
     transport::Channel,
 };
 
-use self::original::{BREAKS, DEAF, ECHO, FLOODS, LEAVES, Original, REFUSES, Shared, UNARY};
+use self::original::{
+    BREAKS, DEAF, ECHO, FLOODS, LEAVES, Original, REFUSES, RESETS, Shared, UNARY,
+};
 use crate::{
     clients::{
         control_plane::jti,
@@ -119,6 +121,7 @@ async fn every_kind(broker: &Broker) {
         large(&client, size).await;
     }
     errors(&client).await;
+    resets(&client).await;
     cancellation(&client, &front.original).await;
     a_thousand_calls(&client).await;
     front.stop().await;
@@ -188,6 +191,20 @@ async fn errors(client: &RawClient) {
     assert!(both.answers.message().await.unwrap().is_some());
     let left = both.answers.message().await.unwrap_err();
     assert_eq!(left.code(), Code::Unavailable);
+}
+
+/// RST_STREAM in the middle of a stream ends that one, with what gRPC's table makes of its reason.
+async fn resets(client: &RawClient) {
+    let mut other = open(client, ECHO).await;
+    assert_eq!(other.answers.message().await.unwrap().unwrap(), "first");
+    let mut both = open(client, RESETS).await;
+    assert_eq!(both.answers.message().await.unwrap().unwrap(), "begun");
+    both.requests.send(Bytes::from_static(b"x")).await.unwrap();
+    let reset = both.answers.message().await.unwrap_err();
+    assert_eq!(reset.code(), Code::ResourceExhausted, "{reset}");
+    assert!(reset.message().contains("the original"), "{reset}");
+    other.requests.send(Bytes::from_static(b"x")).await.unwrap();
+    assert_eq!(other.answers.message().await.unwrap().unwrap(), "x");
 }
 
 async fn cancellation(client: &RawClient, original: &Original) {

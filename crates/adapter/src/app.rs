@@ -329,9 +329,9 @@ impl Tasks {
         let Some(original) = original else {
             return Ok(None);
         };
-        let max_calls = config.adapter.xds.passthrough.max_calls;
+        let section = &config.adapter.xds.passthrough;
         let metrics = Arc::clone(&self.metrics.carry);
-        let passthrough = Passthrough::new(original, max_calls, metrics)?;
+        let passthrough = Passthrough::new(original, section, metrics)?;
         let token = self.supervisor.token();
         let watch = passthrough.clone().watch(self.health.clone(), token);
         self.supervisor.spawn("pass-through", watch);

@@ -17,7 +17,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::{body::Body, codegen::Service, codegen::http, service::Routes};
 use tracing::{info, warn};
 
-use crate::peer::Allowed;
+use crate::{
+    config,
+    peer::{Allowed, Peer},
+};
 
 /// How often it is asked whether the original answers.
 const ASK: Duration = Duration::from_secs(5);
@@ -36,11 +39,12 @@ impl Passthrough {
     /// A way that has not been tried yet.
     pub(crate) fn new(
         upstream: &Upstream,
-        max_calls: usize,
+        config: &config::Passthrough,
         metrics: Arc<Metrics>,
     ) -> Result<Self, Away> {
         let settings = Settings {
-            max_calls,
+            max_calls: config.max_calls,
+            max_calls_per_caller: config.max_calls_per_client,
             // Its clients never come back from OK.
             open_never_ends_ok: true,
             ..Settings::default()
@@ -114,7 +118,7 @@ impl Service<http::Request<Body>> for Front {
         Service::<http::Request<Body>>::poll_ready(&mut self.own, context)
     }
 
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
         let path = request.uri().path();
         let Some(passthrough) = self.passthrough.as_mut().filter(|_| !is_ours(path)) else {
             return Box::pin(self.own.call(request));
@@ -126,6 +130,10 @@ impl Service<http::Request<Body>> for Front {
                 "Call is not carried: its certificate may not subscribe"
             );
             return Box::pin(std::future::ready(Ok(status.into_http())));
+        }
+        let peer = request.extensions().get::<Peer>();
+        if let Some(caller) = peer.map(Peer::caller) {
+            request.extensions_mut().insert(caller);
         }
         let carried = passthrough.carry.call(request);
         Box::pin(async { carried.await.map(|response| response.map(Body::new)) })

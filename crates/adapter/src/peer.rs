@@ -1,12 +1,12 @@
-//! What a client of the xDS port is called in log and status, and whether it may subscribe: by the name in its certificate.
+//! Who a client of the xDS port is: what it is called in log and status, whether it may subscribe, and which calls are its
+//! own.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
+use rescind_carry::{Busy, Caller};
 use rescind_xds::server::{Admit, Identify};
-use tonic::{
-    Extensions, Status,
-    transport::server::{TcpConnectInfo, TlsConnectInfo},
-};
+use rustls::pki_types::CertificateDer;
+use tonic::{Extensions, Status};
 use x509_parser::{extensions::GeneralName, parse_x509_certificate};
 
 /// Names peers of the TLS listener.
@@ -15,11 +15,44 @@ pub(crate) fn identify() -> Identify {
 }
 
 fn name(extensions: &Extensions) -> Option<String> {
-    let info = extensions.get::<TlsConnectInfo<TcpConnectInfo>>()?;
-    let certificates = info.peer_certs();
-    let leaf = certificates.as_deref().and_then(|chain| chain.first());
-    let name = leaf.and_then(|leaf| certificate_name(leaf));
-    Some(name.unwrap_or_else(|| "unnamed".to_owned()))
+    let peer = extensions.get::<Peer>()?;
+    Some(peer.name.as_ref().to_owned())
+}
+
+/// Who is at the other end of a connection: an extension of each request on it, made once.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    name: Arc<str>,
+    caller: Caller,
+}
+
+impl Peer {
+    /// Who shows `leaf` from `address`, on the connection of `busy`.
+    ///
+    /// Where all share a certificate, as Choreo Connect ships it, only the address tells them apart; and one that opens many
+    /// connections is still one.
+    pub(crate) fn new(
+        leaf: Option<&CertificateDer<'_>>,
+        address: Option<SocketAddr>,
+        busy: Busy,
+    ) -> Self {
+        let name = leaf.and_then(|leaf| certificate_name(leaf));
+        let name: Arc<str> = name.map_or_else(|| "unnamed".into(), Into::into);
+        let from = address.map(|address| address.ip().to_canonical());
+        let caller = match from {
+            Some(from) => format!("{name} at {from}"),
+            None => name.to_string(),
+        };
+        Self {
+            name,
+            caller: Caller::new(caller, busy),
+        }
+    }
+
+    /// Whom its calls count for.
+    pub(crate) fn caller(&self) -> Caller {
+        self.caller.clone()
+    }
 }
 
 /// The names that may subscribe.
@@ -131,6 +164,20 @@ mod tests {
         ] {
             assert_eq!(fits(pattern, name), fit, "{pattern} {name}");
         }
+    }
+
+    #[test]
+    fn callers_are_told_apart_by_name_and_address_and_not_by_connection() {
+        let caller = |name, address: &str| {
+            let leaf = CertificateDer::from(certificate(Some(name), &[]));
+            let address = address.parse().unwrap();
+            let peer = Peer::new(Some(&leaf), Some(address), Busy::default());
+            peer.caller().name().to_owned()
+        };
+        assert_eq!(caller("mg", "10.0.0.1:5000"), "mg at 10.0.0.1");
+        assert_eq!(caller("mg", "[::ffff:10.0.0.1]:6000"), "mg at 10.0.0.1");
+        assert_eq!(caller("mg", "10.0.0.2:5000"), "mg at 10.0.0.2");
+        assert_eq!(caller("other", "10.0.0.1:5000"), "other at 10.0.0.1");
     }
 
     #[test]

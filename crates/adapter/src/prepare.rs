@@ -88,6 +88,7 @@ fn original(config: &Config, files: &mut Files<'_>) -> anyhow::Result<Option<Ups
         key_path,
         ca_file,
         max_calls: _,
+        max_calls_per_client: _,
     } = &config.adapter.xds.passthrough;
     let Some(address) = set(address) else {
         return Ok(None);

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+use futures_util::TryStreamExt as _;
 use rescind_proto::rescind::v1::peer_service_server::PeerServiceServer;
 use rescind_proto::wso2::discovery::service::keymgt::revoked_token_discovery_service_server as discovery;
 use rescind_runtime::{Health, tls::TlsListener};
@@ -11,8 +12,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::{service::Routes, transport::Server};
 use tonic_health::{ServingStatus, server::HealthReporter};
 
+mod connection;
 pub(crate) mod open_files;
 
+use self::connection::Connection;
 use crate::{
     config::Xds,
     passthrough::{Front, Passthrough},
@@ -131,7 +134,8 @@ impl Discovery {
             .add_service(health_service)
             .prepare();
         let front = Front::new(own, passthrough, allowed);
-        let server = server.serve_with_incoming_shutdown(front, listener, drained);
+        let connections = listener.map_ok(Connection::new);
+        let server = server.serve_with_incoming_shutdown(front, connections, drained);
         tokio::select! {
             served = server => served.context("the xDS server has failed"),
             never = report(&reporter, &health) => match never {},

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+    atomic::{AtomicBool, Ordering},
 };
 
 use bytes::Bytes;
@@ -17,7 +17,11 @@ use tokio::{
 use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Metrics, grpc::Settings};
+use crate::{
+    Metrics,
+    gather::{Busy, Gathering},
+    grpc::Settings,
+};
 
 /// So many calls share a connection, or fewer where the upstream says so. A server whose handler does not read can make all
 /// of them wait: its window for a connection is its own affair, and often small.
@@ -40,7 +44,7 @@ const RESET_CALLS: usize = 1024;
 /// A connection, shared by its calls.
 pub(crate) struct Connection {
     sender: SendRequest<Bytes>,
-    calls: AtomicUsize,
+    calls: Busy,
     /// Set by each call, so that an idle connection can be told.
     used: AtomicBool,
     /// The upstream takes no new calls on it; those under way go on.
@@ -60,12 +64,14 @@ impl Connection {
         settings: Settings,
         metrics: Arc<Metrics>,
     ) -> Result<Arc<Self>, h2::Error> {
+        let io = Gathering::new(io);
+        let busy = io.busy();
         let (sender, mut driver) = builder().handshake::<_, Bytes>(io).await?;
         let mut pings = driver.ping_pong().expect("it is taken once");
         let closed = CancellationToken::new();
         let connection = Arc::new(Self {
             sender,
-            calls: AtomicUsize::new(0),
+            calls: busy,
             used: AtomicBool::new(true),
             retired: AtomicBool::new(false),
             closed: closed.clone(),
@@ -91,6 +97,7 @@ impl Connection {
         let limit = CALLS.min(self.sender.current_max_send_streams());
         let taken = self
             .calls
+            .0
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |calls| {
                 (calls < limit).then_some(calls + 1)
             });
@@ -116,7 +123,7 @@ impl Connection {
                 return;
             }
             let used = self.used.swap(false, Ordering::Relaxed);
-            let idle = self.calls.load(Ordering::Acquire) == 0;
+            let idle = self.calls.0.load(Ordering::Acquire) == 0;
             if idle && used {
                 continue;
             }
@@ -145,7 +152,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.connection.calls.fetch_sub(1, Ordering::AcqRel);
+        self.connection.calls.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -10,6 +10,10 @@ use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tower::ServiceExt as _;
 
+mod client_certificate;
+
+use client_certificate::{Asked, broken_off};
+
 /// A dead path is noticed after about half a minute although nothing is sent. HTTP/2 pings cannot do that: gRPC servers
 /// end a connection that is pinged more often than every five minutes.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(15);
@@ -45,7 +49,7 @@ pub(crate) struct Dialer {
     connector: HttpConnector,
     uri: Uri,
     server_name: ServerName<'static>,
-    tls: TlsConnector,
+    tls: Arc<ClientConfig>,
     alpn: &'static [u8],
     handshake_timeout: Duration,
 }
@@ -74,8 +78,8 @@ impl Away {
         }
     }
 
-    fn because(what: &str, error: &dyn Error) -> Self {
-        Self::new(format_args!("{what}: {}", chain(error)))
+    fn because(what: &str, error: &dyn Error, hint: &str) -> Self {
+        Self::new(format_args!("{what}: {}{hint}", chain(error)))
     }
 }
 
@@ -101,7 +105,7 @@ impl Dialer {
             connector,
             uri,
             server_name: upstream.server_name.clone(),
-            tls: with_alpn(&upstream.tls, alpn).into(),
+            tls: with_alpn(&upstream.tls, alpn),
             alpn,
             handshake_timeout: upstream.handshake_timeout,
         })
@@ -117,16 +121,19 @@ impl Dialer {
         E: Error,
     {
         let tcp = self.connector.clone().oneshot(self.uri.clone()).await;
-        let tcp = tcp.map_err(|error| Away::because("cannot connect", &error))?;
+        let tcp = tcp.map_err(|error| Away::because("cannot connect", &error, ""))?;
+        let asked = Asked::default();
         let handshake = async {
-            let connecting = self.tls.connect(self.server_name.clone(), tcp.into_inner());
-            let stream = connecting
-                .await
-                .map_err(|error| Away::because("TLS handshake failed", &error))?;
+            let connector = TlsConnector::from(asked.noting(&self.tls));
+            let connecting = connector.connect(self.server_name.clone(), tcp.into_inner());
+            let stream = connecting.await.map_err(|error| {
+                let hint = if broken_off(&error) { asked.hint() } else { "" };
+                Away::because("TLS handshake failed", &error, hint)
+            })?;
             self.check_alpn(&stream)?;
             open(stream)
                 .await
-                .map_err(|error| Away::because("HTTP/2 handshake failed", &error))
+                .map_err(|error| Away::because("HTTP/2 handshake failed", &error, asked.hint()))
         };
         timeout(self.handshake_timeout, handshake)
             .await

@@ -18,14 +18,15 @@ use tokio::{
     sync::Semaphore,
     time::{Sleep, sleep},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tower::Service;
 
 use crate::{
-    Away, GrpcBody, Metrics, Upstream,
+    Away, Caller, GrpcBody, Metrics, Upstream,
     body::{GRACE, Live, Progress, doubted},
+    callers::Callers,
     headers::strip_hop_by_hop,
-    metrics::{Call, Outcome},
+    metrics::{Call, Outcome, Place},
     pool::Pool,
     status::{self, GRPC_STATUS, Status},
     upload::Upload,
@@ -37,6 +38,8 @@ pub struct Settings {
     /// So many calls at once; who comes beyond is told `RESOURCE_EXHAUSTED`. Each holds at most about 400 KiB when one of
     /// its ends does not read.
     pub max_calls: usize,
+    /// So many of them for one [`Caller`], so that none shuts the others out.
+    pub max_calls_per_caller: usize,
     /// Makes `UNAVAILABLE` of an OK that ends a call whose caller has not ended its own half: an upstream that goes away
     /// may end its streams so, and Choreo Connect's xDS clients never come back from OK.
     pub open_never_ends_ok: bool,
@@ -51,6 +54,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             max_calls: 4096,
+            max_calls_per_caller: usize::MAX,
             open_never_ends_ok: false,
             ping_interval: Duration::from_secs(330),
             ping_timeout: Duration::from_secs(20),
@@ -62,7 +66,7 @@ impl Default for Settings {
 ///
 /// A tower service for requests as a server receives them. Its answers are the upstream's own, or a status: `UNAVAILABLE`
 /// when the upstream is away or goes away before the call has ended, `DEADLINE_EXCEEDED` when the caller's time is up,
-/// `RESOURCE_EXHAUSTED` beyond [`Settings::max_calls`], and after a reset what gRPC's table has for it. Connections are
+/// `RESOURCE_EXHAUSTED` beyond [`Settings::max_calls`] and the share of its caller, and after a reset what gRPC's table has for it. Connections are
 /// made when a call needs one, and again after a loss.
 #[derive(Debug, Clone)]
 pub struct GrpcCarry {
@@ -74,6 +78,7 @@ struct Inner {
     pool: Pool,
     address: String,
     places: Arc<Semaphore>,
+    callers: Arc<Callers>,
     settings: Settings,
     drain: CancellationToken,
     metrics: Arc<Metrics>,
@@ -94,6 +99,7 @@ impl GrpcCarry {
             pool: Pool::new(upstream, settings.clone(), Arc::clone(&metrics))?,
             address: upstream.address.clone(),
             places: Arc::new(Semaphore::new(settings.max_calls)),
+            callers: Arc::new(Callers::new(settings.max_calls_per_caller)),
             settings,
             drain: CancellationToken::new(),
             metrics,
@@ -140,35 +146,53 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let inner = Arc::clone(&self.inner);
-        Box::pin(async move { Ok(inner.carry(request).await) })
+        // From here on, and not from the first poll: a server in front that counts too must not be the first, since tonic's
+        // says CANCELLED then.
+        let deadline = status::timeout(request.headers()).map(|time| Box::pin(sleep(time)));
+        Box::pin(async move { Ok(inner.carry(request, deadline).await) })
     }
 }
 
 impl Inner {
-    async fn carry<B>(&self, request: Request<B>) -> Response<GrpcBody>
+    async fn carry<B>(&self, request: Request<B>, mut deadline: Deadline) -> Response<GrpcBody>
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let permit = Arc::clone(&self.places).try_acquire_owned().ok();
-        let admitted = permit.is_some();
-        let mut call = self.metrics.call(permit);
-        if !admitted {
-            call.ended(Outcome::full);
-            return Status::too_many().response();
-        }
-        let mut deadline = status::timeout(request.headers()).map(|time| Box::pin(sleep(time)));
+        let mut call = match self.place(request.extensions().get()) {
+            Ok(place) => self.metrics.call(Some(place)),
+            Err(status) => {
+                self.metrics.call(None).ended(Outcome::full);
+                return status.response();
+            }
+        };
+        let mut drained = Box::pin(self.drain.clone().cancelled_owned());
         let ended = select! {
             biased;
-            () = self.drain.cancelled() => Status::draining(),
+            () = &mut drained => Status::draining(),
             () = over(&mut deadline) => Status::deadline(),
             answer = self.answer(request, &mut call) => match answer {
-                Ok(answer) => return self.respond(answer, call, deadline),
+                Ok(answer) => return self.respond(answer, call, deadline, drained),
                 Err(status) => return status.response(),
             },
         };
         call.ended(Outcome::ended);
         ended.response()
+    }
+
+    /// A place for one more call of `caller`.
+    fn place(&self, caller: Option<&Caller>) -> Result<Place, Status> {
+        let permit = Arc::clone(&self.places).try_acquire_owned();
+        let permit = permit.map_err(|_| Status::too_many())?;
+        let share = caller.map(|caller| {
+            self.callers
+                .share(caller)
+                .ok_or_else(Status::too_many_of_one)
+        });
+        Ok(Place {
+            _permit: permit,
+            _share: share.transpose()?,
+        })
     }
 
     /// Sends the call and waits for the headers of its answer.
@@ -238,7 +262,8 @@ impl Inner {
         &self,
         answer: Answer,
         mut call: Call,
-        deadline: Option<Pin<Box<Sleep>>>,
+        deadline: Deadline,
+        drained: Pin<Box<WaitForCancellationFutureOwned>>,
     ) -> Response<GrpcBody> {
         let Answer {
             response,
@@ -258,7 +283,7 @@ impl Inner {
             progress: Progress::Data,
             upload,
             deadline,
-            drained: Box::pin(self.drain.clone().cancelled_owned()),
+            drained,
             open_never_ends_ok: self.settings.open_never_ends_ok,
             call,
             _slot: slot,
@@ -274,7 +299,10 @@ struct Answer {
     slot: crate::connection::Slot,
 }
 
-async fn over(deadline: &mut Option<Pin<Box<Sleep>>>) {
+/// When the caller's time is up, where it said so.
+type Deadline = Option<Pin<Box<Sleep>>>;
+
+async fn over(deadline: &mut Deadline) {
     match deadline {
         Some(deadline) => deadline.await,
         None => std::future::pending().await,

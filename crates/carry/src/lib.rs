@@ -9,8 +9,10 @@
 //! nothing it carries shares a window or a queue with anything else.
 
 mod body;
+mod callers;
 mod connection;
 mod dial;
+mod gather;
 mod grpc;
 mod headers;
 mod http;
@@ -23,7 +25,9 @@ mod upload;
 mod tests;
 
 pub use body::GrpcBody;
+pub use callers::Caller;
 pub use dial::{Away, Upstream};
+pub use gather::{Busy, Gathering};
 pub use grpc::{GrpcCarry, Settings};
 pub use http::HttpCarry;
 pub use metrics::Metrics;

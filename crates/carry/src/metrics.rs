@@ -9,6 +9,8 @@ use prometheus_client::{
 };
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::callers::Share;
+
 /// Calls and connections of one carrier.
 #[derive(Debug, Default)]
 pub struct Metrics {
@@ -47,7 +49,14 @@ pub(crate) enum Outcome {
 pub(crate) struct Call {
     outcome: Outcome,
     metrics: Arc<Metrics>,
-    _permit: Option<OwnedSemaphorePermit>,
+    _place: Option<Place>,
+}
+
+/// What a call takes of what there is for all calls; given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) _permit: OwnedSemaphorePermit,
+    pub(crate) _share: Option<Share>,
 }
 
 impl Metrics {
@@ -84,12 +93,12 @@ impl Metrics {
         );
     }
 
-    pub(crate) fn call(self: &Arc<Self>, permit: Option<OwnedSemaphorePermit>) -> Call {
+    pub(crate) fn call(self: &Arc<Self>, place: Option<Place>) -> Call {
         self.in_flight.inc();
         Call {
             outcome: Outcome::cancelled,
             metrics: Arc::clone(self),
-            _permit: permit,
+            _place: place,
         }
     }
 }

@@ -50,6 +50,11 @@ impl Status {
         Self::new(Code::ResourceExhausted, text)
     }
 
+    pub(crate) fn too_many_of_one() -> Self {
+        let text = "too many calls of this client are carried at once";
+        Self::new(Code::ResourceExhausted, text)
+    }
+
     /// An upstream that goes away may end its streams with OK; some callers never come back from that.
     pub(crate) fn ended_open() -> Self {
         let text = "the original has ended a call that its caller had not";

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo bench -p rescind-enforcer                 all of it, two minutes and 2 GB
+//! cargo bench -p rescind-enforcer -- next         what [next] adds, alone
 //! cargo bench -p rescind-enforcer -- large        ten million tokens restored, written and walked over, alone
 //! cargo bench -p rescind-enforcer -- profile      known tokens for some seconds, for a profiler
 //! ```
@@ -20,6 +21,8 @@
 mod decision;
 #[path = "enforcer/input.rs"]
 mod input;
+#[path = "enforcer/next.rs"]
+mod next;
 #[path = "enforcer/restore.rs"]
 mod restore;
 #[path = "enforcer/share.rs"]
@@ -82,8 +85,12 @@ fn main() {
     if std::env::args().any(|argument| argument == "large") {
         return large();
     }
+    if std::env::args().any(|argument| argument == "next") {
+        return next::run();
+    }
     decision::run();
     share::run();
+    next::run();
     start::run();
     large();
 }

@@ -10,6 +10,8 @@ use std::{
     time::Duration,
 };
 
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::Frame;
 use prost::bytes::Bytes;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 use rustls::{
@@ -43,6 +45,8 @@ pub(super) const BREAKS: &str =
 /// Ends with OK after the first message.
 pub(super) const LEAVES: &str =
     "/discovery.service.subscription.ApiListDiscoveryService/StreamApiList";
+/// Resets the stream at the second message, with a reason of its own.
+pub(super) const RESETS: &str = "/discovery.service.keymgt.KeyManagerService/StreamKeyManagers";
 /// Never reads and never answers.
 pub(super) const DEAF: &str =
     "/discovery.service.throttle.ThrottleDataDiscoveryService/StreamThrottleData";
@@ -172,11 +176,36 @@ async fn answer(
     if method == UNARY {
         return Ok(grpc.unary(service_fn(fetch), request).await);
     }
+    if method == RESETS {
+        return Ok(resets(request));
+    }
     let script = service_fn(move |request: Request<Streaming<Bytes>>| {
         std::future::ready(stream(&method, request, told.clone()))
     });
     Ok(grpc.streaming(script, request).await)
 }
+
+/// Answers the first message, and the second one with RST_STREAM: hyper resets with the reason of the error that a body
+/// ends with.
+fn resets(request: http::Request<Body>) -> http::Response<Body> {
+    let (out, frames) = mpsc::channel(1);
+    tokio::spawn(async move {
+        let mut requests = request.into_body();
+        requests.frame().await;
+        let begun = Bytes::from_static(b"\0\0\0\0\x05begun");
+        let _ = out.send(Ok(Frame::data(begun))).await;
+        requests.frame().await;
+        let _ = out.send(Err(h2::Error::from(RESET))).await;
+    });
+    let body = StreamBody::new(ReceiverStream::new(frames));
+    let mut response = http::Response::new(Body::new(body));
+    let kind = http::HeaderValue::from_static("application/grpc");
+    response.headers_mut().insert("content-type", kind);
+    response
+}
+
+/// gRPC's table makes RESOURCE_EXHAUSTED of it.
+const RESET: h2::Reason = h2::Reason::ENHANCE_YOUR_CALM;
 
 async fn fetch(request: Request<Bytes>) -> Result<Response<Bytes>, Status> {
     let (metadata, _, message) = request.into_parts();

@@ -11,6 +11,9 @@ use super::path;
 /// The front of an xDS port gives each call 64 KiB, and all of a connection's 256 MiB: more calls could wait for each other.
 const MOST_CALLS: usize = 4096;
 
+/// A quarter of them: more than a hundred enforcers behind one address have, and three others may do the same.
+const CALLS_PER_CLIENT: usize = MOST_CALLS / 4;
+
 /// `[adapter.xds.passthrough]`
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -27,6 +30,8 @@ pub struct Passthrough {
     pub ca_file: PathBuf,
     /// So many calls at once.
     pub max_calls: usize,
+    /// So many of them for one client: the same name in the certificate and the same remote address.
+    pub max_calls_per_client: usize,
 }
 
 impl Default for Passthrough {
@@ -38,6 +43,7 @@ impl Default for Passthrough {
             key_path: PathBuf::new(),
             ca_file: PathBuf::new(),
             max_calls: MOST_CALLS,
+            max_calls_per_client: CALLS_PER_CLIENT,
         }
     }
 }
@@ -52,6 +58,7 @@ impl Passthrough {
             key_path,
             ca_file: _,
             max_calls,
+            max_calls_per_client,
         } = self;
         if !address.is_empty() && !is_address(address) {
             problems.add(
@@ -73,11 +80,16 @@ impl Passthrough {
             ),
             _ => {}
         }
-        if !(1..=MOST_CALLS).contains(max_calls) {
-            problems.add(
-                format!("{SECTION}.maxCalls"),
-                format!("expected 1 to {MOST_CALLS}, found {max_calls}"),
-            );
+        for (key, calls) in [
+            ("maxCalls", max_calls),
+            ("maxCallsPerClient", max_calls_per_client),
+        ] {
+            if !(1..=MOST_CALLS).contains(calls) {
+                problems.add(
+                    format!("{SECTION}.{key}"),
+                    format!("expected 1 to {MOST_CALLS}, found {calls}"),
+                );
+            }
         }
     }
 }

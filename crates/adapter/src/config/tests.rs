@@ -196,13 +196,15 @@ fn a_wrong_pass_through_is_named_in_one_go() {
              address = \"adapter\"\n\
              serverName = \"a b\"\n\
              certPath = \"cert.pem\"\n\
-             maxCalls = 5000",
+             maxCalls = 5000\n\
+             maxCallsPerClient = 0",
         ),
         &[
             "1: adapter.xds.passthrough.keyPath: expected the private key",
             "2: adapter.xds.passthrough.address: expected host:port",
             "3: adapter.xds.passthrough.serverName: expected a DNS name",
             "5: adapter.xds.passthrough.maxCalls: expected 1 to 4096, found 5000",
+            "6: adapter.xds.passthrough.maxCallsPerClient: expected 1 to 4096, found 0",
         ],
     );
 }

@@ -35,13 +35,24 @@ impl Certificates {
 
     /// A client that shows a certificate and believes this authority.
     pub(super) fn client(&self) -> Arc<ClientConfig> {
-        let (certificate, key) = self.signed("front");
+        self.client_of(self)
+    }
+
+    /// A client that believes this authority and shows a certificate of another one.
+    pub(super) fn client_of(&self, other: &Self) -> Arc<ClientConfig> {
+        let (certificate, key) = other.signed("front");
         let path = |name: &str| self.directory.path().join(name);
         fs::write(path("front.pem"), certificate.pem()).unwrap();
         fs::write(path("front.key"), key.serialize_pem()).unwrap();
         let identity = Identity::new(path("front.pem"), path("front.key"));
         let trust = Trust::load(path("ca.pem")).unwrap();
         tls::client_config(&trust, Some(&identity), &[]).unwrap()
+    }
+
+    /// A client that believes this authority and has nothing to show.
+    pub(super) fn anonymous(&self) -> Arc<ClientConfig> {
+        let trust = Trust::load(self.directory.path().join("ca.pem")).unwrap();
+        tls::client_config(&trust, None, &[]).unwrap()
     }
 
     /// A server called `adapter` that asks for a certificate.

@@ -1,16 +1,22 @@
 //! How calls end: cancellation, resets, deadlines, and the OK that is not believed.
 
+use std::convert::Infallible;
+
 use bytes::Bytes;
+use futures_util::stream;
 use h2::Reason;
-use http::Response;
+use http::{Request, Response};
+use http_body::{Body as _, Frame};
+use http_body_util::StreamBody;
 use tokio::sync::mpsc;
+use tower::Service as _;
 
 use super::{
     Original, World,
     original::{Call, echo, send, trailers},
     soon,
 };
-use crate::{Settings, body::GRACE};
+use crate::{Busy, Caller, GrpcBody, GrpcCarry, Metrics, Settings, body::GRACE};
 
 /// Says with which reason each call was reset.
 fn tells_resets(
@@ -229,4 +235,37 @@ async fn beyond_the_limit_calls_are_refused_and_those_before_go_on() {
         "0"
     );
     assert_eq!(world.caller.unary(b"y").await.status(), "0");
+}
+
+/// A call of `name` that stays open.
+async fn open(carry: &GrpcCarry, name: &str) -> Response<GrpcBody> {
+    let never = stream::pending::<Result<Frame<Bytes>, Infallible>>();
+    let mut request = Request::post("https://adapter/test.Service/Method")
+        .body(StreamBody::new(never))
+        .unwrap();
+    let caller = Caller::new(name, Busy::default());
+    request.extensions_mut().insert(caller);
+    soon(carry.clone().call(request)).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_caller_beyond_its_share_is_refused_and_the_others_are_not() {
+    let original = Original::start(echo).await;
+    let settings = Settings {
+        max_calls: 4,
+        max_calls_per_caller: 2,
+        ..Settings::default()
+    };
+    let metrics = Metrics::default().into();
+    let carry = GrpcCarry::new(&original.upstream(), settings, metrics).unwrap();
+    let flood = [open(&carry, "one").await, open(&carry, "one").await];
+    assert!(flood.iter().all(|call| !call.body().is_end_stream()));
+    let refused = open(&carry, "one").await;
+    assert_eq!(refused.headers()["grpc-status"], "8");
+    let text = refused.headers()["grpc-message"].to_str().unwrap();
+    assert!(text.contains("of this client"), "{text}");
+    assert!(!carry.is_full());
+    assert!(!open(&carry, "other").await.body().is_end_stream());
+    drop(flood);
+    assert!(!open(&carry, "one").await.body().is_end_stream());
 }

@@ -103,6 +103,44 @@ async fn a_certificate_of_another_name_is_unavailable() {
         "{}",
         answered.message()
     );
+    // It was us who did not believe.
+    assert!(!answered.message().contains("client certificate"));
+}
+
+/// In TLS 1.3 the refusal comes after our handshake, as an alert or as a reset that has thrown it away: whichever it is,
+/// the answer says what is to be mended.
+#[tokio::test]
+async fn an_original_that_does_not_believe_us_is_unavailable_and_said_to_ask_for_a_certificate() {
+    const EACH: [&[&rustls::SupportedProtocolVersion]; 2] =
+        [&[&rustls::version::TLS12], &[&rustls::version::TLS13]];
+    let stranger = Certificates::new();
+    for versions in EACH {
+        let listening = Listening {
+            versions,
+            ..Listening::default()
+        };
+        let original = listening.start(echo).await;
+        let ours = &original.certificates;
+        for (tls, said) in [
+            (ours.client_of(&stranger), "and may not believe ours"),
+            (ours.anonymous(), "and there is none to show"),
+        ] {
+            let mut upstream = original.upstream();
+            upstream.tls = tls;
+            for _ in 0..20 {
+                let world = World::with(&upstream, Settings::default()).await;
+                let answered = world.caller.unary(b"x").await;
+                assert_eq!(answered.status(), "14");
+                let text = answered.message();
+                assert!(text.contains("asks for a client certificate"), "{text}");
+                assert!(text.contains(said), "{text}");
+            }
+        }
+        assert_eq!(
+            World::to(&original).await.caller.unary(b"x").await.status(),
+            "0"
+        );
+    }
 }
 
 #[tokio::test]

@@ -55,7 +55,7 @@ pub(crate) fn run() {
 }
 
 /// What a process of this boot leaves that was told by its adapter that it has everything.
-fn image(path: &str) {
+pub(crate) fn image(path: &str) {
     let set = RevokedSet::new();
     set.apply(&input::entries(100_000), "100000-0a0b0c0d");
     let mut state = State::default();

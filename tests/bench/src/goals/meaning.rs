@@ -30,6 +30,9 @@ pub const MEANINGS: &[Meaning] = &[
     row("envoy.share", "requests a second through Envoy with our enforcer, as a share of those with an empty ext_authz handler: the median of interleaved pairs"),
     row("envoy.requests_per_s", "the rates behind that share"),
     row("envoy.cpu_us", "processor time that Envoy and the ext_authz handler take for each request, with ours and with the empty one"),
+    row("next.added_p50_ms", "what our enforcer adds to a check that another one decides behind it (`[next]`), median, TLS on both ways"),
+    row("next.share", "checks a second through ours and on to that one, as a share of those straight to it, on the same cores; \
+        that one says yes without looking, so nearly all there is are the hops"),
     row("start.enforcer_ms", "start of the process until it answers checks from its own image on disk, no adapter there"),
     row("e2e.idle_ms", "publication of an event at the broker until the adapter's receipts say ACKED for all, the enforcer's process among them: \
         durable, applied and ACKed. The question, over HTTPS, is in the figure"),

@@ -55,6 +55,7 @@ pub const GOALS: &[Goal] = &[
     goal("envoy.added_p50_ms", "1 connection", AtMost(0.35)).or_of_peer(1.13).limit(0.31, "the gRPC hop")
         .peer("an empty ext_authz handler"),
     goal("envoy.share", "32 connections", AtLeast(0.95)).peer("an empty ext_authz handler, requests/s"),
+    goal("next.added_p50_ms", "one check after the other", AtMost(0.15)),
     goal("start.enforcer_ms", "own image of 100 000", AtMost(200.0)),
     goal("start.enforcer_ms", "own image of 10 000 000", AtMost(1500.0)),
 

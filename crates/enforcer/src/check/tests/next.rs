@@ -158,8 +158,14 @@ impl Pair {
         let (cert, key) = self.certificates.identity("enforcer");
         let trust = ClientAuth::Required(Trust::load(self.certificates.ca()).unwrap());
         let config = server_config(&Identity::new(cert, key), &trust, ALPN_H2).unwrap();
-        let listener = TlsListener::bind("127.0.0.1", self.port, config).await;
-        let listener = listener.unwrap();
+        let bind = || TlsListener::bind("127.0.0.1", self.port, config.clone());
+        // One that was there before needs a moment to be gone.
+        let listener = loop {
+            match bind().await {
+                Ok(listener) => break listener,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        };
         let scripted = self.scripted.clone();
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
@@ -247,6 +253,54 @@ fn allowed(metadata: Option<Struct>) -> CheckResponse {
         })),
         dynamic_metadata: metadata,
     }
+}
+
+const MOMENT: Duration = Duration::from_millis(1);
+
+async fn soon<T>(future: impl Future<Output = T>) -> T {
+    let patience = Duration::from_secs(20);
+    tokio::time::timeout(patience, future)
+        .await
+        .expect("did not come")
+}
+
+/// A connection that is told to go away while a check waits on it takes no other, and gives back what it has not sent.
+#[tokio::test]
+async fn a_check_that_meets_a_leaving_connection_goes_over_another_one() {
+    let mut pair = Pair::start().await;
+    let waiting = {
+        let (next, check) = (pair.next.clone(), pair.token("waiting"));
+        let body = grpc::body(0, |out| check.encode(out).unwrap());
+        tokio::spawn(async move { next.ask(&HeaderMap::new(), body).await })
+    };
+    soon(async {
+        while pair.asked().is_empty() {
+            tokio::time::sleep(MOMENT).await
+        }
+    })
+    .await;
+    pair.answers(&allowed(None).encode_to_vec());
+
+    // The old server takes no connections, and the port is free for the new one.
+    let (stop, old) = pair.server.take().unwrap();
+    drop(stop);
+    let script = pair.scripted.script.lock().unwrap().clone();
+    pair.scripted = Scripted {
+        script: Arc::new(Mutex::new(script)),
+        asked: Arc::default(),
+    };
+    pair.serve().await;
+    // Until the leave has arrived the old one answers.
+    soon(async {
+        while pair.asked().is_empty() {
+            let response = pair.check(&pair.token("good")).await;
+            let allowed = matches!(response.http_response, Some(HttpResponse::OkResponse(_)));
+            assert!(allowed, "{response:?}");
+        }
+    })
+    .await;
+    assert!(!old.is_finished() && !waiting.is_finished());
+    waiting.abort();
 }
 
 #[tokio::test]
