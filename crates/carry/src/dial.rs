@@ -4,15 +4,12 @@ use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use http::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
+use rescind_runtime::tls::Asked;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tower::ServiceExt as _;
-
-mod client_certificate;
-
-use client_certificate::{Asked, broken_off};
 
 /// A dead path is noticed after about half a minute although nothing is sent. HTTP/2 pings cannot do that: gRPC servers
 /// end a connection that is pinged more often than every five minutes.
@@ -78,8 +75,8 @@ impl Away {
         }
     }
 
-    fn because(what: &str, error: &dyn Error, hint: &str) -> Self {
-        Self::new(format_args!("{what}: {}{hint}", chain(error)))
+    fn because(what: &str, error: &dyn Error, behind: impl fmt::Display) -> Self {
+        Self::new(format_args!("{what}: {}{behind}", chain(error)))
     }
 }
 
@@ -127,13 +124,12 @@ impl Dialer {
             let connector = TlsConnector::from(asked.noting(&self.tls));
             let connecting = connector.connect(self.server_name.clone(), tcp.into_inner());
             let stream = connecting.await.map_err(|error| {
-                let hint = if broken_off(&error) { asked.hint() } else { "" };
-                Away::because("TLS handshake failed", &error, hint)
+                Away::because("TLS handshake failed", &error, asked.behind(&error))
             })?;
             self.check_alpn(&stream)?;
             open(stream)
                 .await
-                .map_err(|error| Away::because("HTTP/2 handshake failed", &error, asked.hint()))
+                .map_err(|error| Away::because("HTTP/2 handshake failed", &error, &asked))
         };
         timeout(self.handshake_timeout, handshake)
             .await

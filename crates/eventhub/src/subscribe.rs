@@ -27,7 +27,6 @@ use tracing::{info, warn};
 
 use crate::{Delivery, Endpoint, Metrics, Received, backoff, failover::Failover};
 
-mod client_certificate;
 mod connection;
 mod queue;
 mod session;

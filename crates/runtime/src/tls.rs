@@ -7,6 +7,7 @@
 //! What is read from files follows them: a configuration is made once, and its handshakes use the certificate and the
 //! trust that are in force when they happen. [`Certificates`] knows the files of a process, [`Reloader`] reads them again.
 
+mod asked;
 mod client;
 mod error;
 mod files;
@@ -20,6 +21,7 @@ mod trust;
 mod validity;
 mod words;
 
+pub use asked::Asked;
 pub use client::{client_config, insecure_client_config};
 pub use error::TlsError;
 pub use follow::{Certificates, Reloader};

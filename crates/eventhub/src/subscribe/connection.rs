@@ -13,12 +13,13 @@ use lapin::{
     tcp::{AMQPUriTcpExt, AsyncTcpStream, RustlsConnector, TLSConfig},
     uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo},
 };
+use rescind_runtime::tls::Asked;
 use tokio::{
     sync::Notify,
     time::{sleep, timeout},
 };
 
-use super::{HubConfig, HubTls, client_certificate::Asked};
+use super::{HubConfig, HubTls};
 use crate::{Endpoint, text::one_line};
 
 /// Connects to `endpoint`. The error is one line.
@@ -159,15 +160,12 @@ async fn within<T>(
 
 /// Why there is no connection. A broker that breaks off without a word in AMQP may have refused in TLS.
 fn refused(error: &Error, asked: &Asked) -> String {
-    let broken_off = match error.kind() {
-        ErrorKind::IOError(error) => {
-            let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
-            matches!(cause, None | Some(rustls::Error::AlertReceived(_)))
-        }
-        kind => matches!(kind, ErrorKind::InvalidConnectionState(_)),
-    };
-    let hint = if broken_off { asked.hint() } else { "" };
-    describe(error) + hint
+    let text = describe(error);
+    match error.kind() {
+        ErrorKind::IOError(error) => format!("{text}{}", asked.behind(error)),
+        ErrorKind::InvalidConnectionState(_) => format!("{text}{asked}"),
+        _ => text,
+    }
 }
 
 /// Rule 6: what went wrong, in one line. The same mistake has another code on each broker (a wrong password is 403 on RabbitMQ,

@@ -194,11 +194,11 @@ async fn a_broker_that_refuses_in_tls_is_told_whichever_way_it_breaks_off() {
     let asks = || broker.server_for(&broker.root);
 
     let reason = refusal(asks(), trusting([&broker.root])).await;
-    let none = "(the broker asks for a client certificate, and there is none to show)";
+    let none = "(it asks for a client certificate, and there is none to show)";
     assert!(reason.ends_with(none), "{reason}");
 
     let reason = refusal(asks(), stranger.client(&broker.root)).await;
-    let other = "(the broker asks for a client certificate; it may not believe this one)";
+    let other = "(it asks for a client certificate, and may not believe ours)";
     assert!(reason.ends_with(other), "{reason}");
 
     // One that is not believed itself has refused nothing, and neither has one that does not ask.

@@ -1,12 +1,12 @@
 //! Whether a server asked for a client certificate, and what it was shown.
 //!
 //! In TLS 1.3 the client's handshake is over before the server has looked at what it was shown. A refusal is an alert then,
-//! or, where the first bytes of HTTP/2 cross it, a reset that throws the alert away. What is certain is the question, so an
+//! or, where the client's first bytes cross it, a reset that throws the alert away. What is certain is the question, so an
 //! error tells that.
 
 use std::{
     error::Error,
-    io,
+    fmt, io,
     sync::{
         Arc,
         atomic::{AtomicU8, Ordering},
@@ -15,16 +15,18 @@ use std::{
 
 use rustls::{ClientConfig, SignatureScheme, client::ResolvesClientCert, sign::CertifiedKey};
 
-/// What was asked and shown in one handshake.
+/// What was asked and shown in one handshake. A clone is of the same one.
+///
+/// Shown as text, it is what to put behind an error that says that the server broke off: nothing where it did not ask.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Asked(Arc<AtomicU8>);
+pub struct Asked(Arc<AtomicU8>);
 
 const SHOWN: u8 = 1;
 const NONE: u8 = 2;
 
 impl Asked {
     /// The same settings, for a handshake that is noted here.
-    pub(super) fn noting(&self, config: &ClientConfig) -> Arc<ClientConfig> {
+    pub fn noting(&self, config: &ClientConfig) -> Arc<ClientConfig> {
         let mut config = config.clone();
         config.client_auth_cert_resolver = Arc::new(Noting {
             resolver: config.client_auth_cert_resolver,
@@ -33,19 +35,28 @@ impl Asked {
         Arc::new(config)
     }
 
-    /// What may explain that the server broke off; empty where nothing was asked.
-    pub(super) fn hint(&self) -> &'static str {
-        match self.0.load(Ordering::Relaxed) {
-            SHOWN => " (it asks for a client certificate and may not believe ours)",
-            NONE => " (it asks for a client certificate, and there is none to show)",
-            _ => "",
+    /// The same where this error is the server's breaking off, and not our own refusal of what the server is.
+    pub fn behind(&self, error: &io::Error) -> impl fmt::Display {
+        if broken_off(error) {
+            self.clone()
+        } else {
+            Self::default()
         }
     }
 }
 
-/// Whether it was the server who ended a handshake; else it was us, who do not believe it.
-pub(super) fn broken_off(error: &io::Error) -> bool {
-    let cause: Option<&(dyn Error + 'static)> = error.get_ref().map(|cause| cause as _);
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0.load(Ordering::Relaxed) {
+            SHOWN => " (it asks for a client certificate, and may not believe ours)",
+            NONE => " (it asks for a client certificate, and there is none to show)",
+            _ => "",
+        })
+    }
+}
+
+fn broken_off(error: &io::Error) -> bool {
+    let cause = error.get_ref().map(|cause| cause as &(dyn Error + 'static));
     let cause = cause.and_then(|cause| cause.downcast_ref());
     matches!(cause, None | Some(rustls::Error::AlertReceived(_)))
 }
