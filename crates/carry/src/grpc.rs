@@ -66,8 +66,8 @@ impl Default for Settings {
 ///
 /// A tower service for requests as a server receives them. Its answers are the upstream's own, or a status: `UNAVAILABLE`
 /// when the upstream is away or goes away before the call has ended, `DEADLINE_EXCEEDED` when the caller's time is up,
-/// `RESOURCE_EXHAUSTED` beyond [`Settings::max_calls`] and the share of its caller, and after a reset what gRPC's table has for it. Connections are
-/// made when a call needs one, and again after a loss.
+/// `RESOURCE_EXHAUSTED` beyond [`Settings::max_calls`] or the share of its caller, and after a reset what gRPC's table has
+/// for it. Connections are made when a call needs one, and again after a loss.
 #[derive(Debug, Clone)]
 pub struct GrpcCarry {
     inner: Arc<Inner>,

@@ -13,7 +13,7 @@ use tonic::transport::server::Connected;
 
 use crate::peer::Peer;
 
-/// A connection, which knows its peer. Revoked tokens go out at once: only what is carried is gathered.
+/// A connection, which knows its peer. Where no more than one call is carried on it, all that is written goes out at once.
 #[derive(Debug)]
 pub(super) struct Connection {
     io: Gathering<TlsStream>,

@@ -46,14 +46,17 @@ pub(super) fn apply(
     }
 }
 
-/// Gives the loose keys of a table their true names, where they differ in case alone: those that the table has, since a
-/// field may have two of them, else those of `known` (the fields of a struct).
+/// Gives the loose keys of a table their true names: those of `known` (the fields of a struct) where they differ in case
+/// alone, else those that the table has. A field may have two names: then it is the one that the table has.
 pub(super) fn settle(entries: Vec<Entry>, known: &[&str]) -> Vec<Entry> {
     let (loose, mut settled): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| entry.loose);
     for mut entry in loose {
         let there = settled.iter().map(|entry| entry.key.as_str());
         let name = there
+            .clone()
+            .filter(|key| known.contains(key))
             .chain(known.iter().copied())
+            .chain(there)
             .find(|name| name.eq_ignore_ascii_case(&entry.key))
             .map(str::to_owned);
         entry.key = name.unwrap_or(entry.key);

@@ -75,6 +75,16 @@ fn a_variable_lies_over_the_file_by_whichever_name_the_file_has() {
 }
 
 #[test]
+fn a_variable_hides_no_key_of_the_file_that_nobody_knows() {
+    let text = SOUND.replace("host", "HOST");
+    let problems = try_load(&text, &[("RESCIND_ADAPTER__HOST", "::1")]).unwrap_err();
+    assert!(
+        problems.to_string().contains("adapter.toml:2: "),
+        "{problems}"
+    );
+}
+
+#[test]
 fn the_prefix_beats_a_name_of_its_own() {
     let variables = [("ADAPTER_XDS_PORT", "1"), ("RESCIND_ADAPTER__PORT", "2")];
     assert_eq!(loaded(SOUND, &variables).config.adapter.port.get(), 2);
