@@ -33,20 +33,18 @@ fn a_subset_is_named_by_benchmark_package_or_figure() {
     assert!(chosen(&["sett"]).is_empty());
 }
 
+/// What a program gives that does what `script` says.
 fn shell(script: &str) -> Result<Vec<Figure>> {
-    use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
     let files = Files::below(folder.path());
     fs::create_dir_all(&files.folder).unwrap();
-    let program = folder.path().join("bench.sh");
-    fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
-    measure(
-        &target("rescind-x", "x"),
-        &program,
-        &Plan::default(),
-        &files,
-    )
+    fs::write(folder.path().join("script"), script).unwrap();
+    let target = Target {
+        folder: folder.path().to_owned(),
+        ..target("rescind-x", "x")
+    };
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/run/bench.sh");
+    measure(&target, &program, &Plan::default(), &files)
 }
 
 #[test]
