@@ -100,7 +100,7 @@ async fn frozen() {
     // Who hears of the loss says so a moment after who sees it.
     let ask = || world.admin("ADAPTER_ADMIN_URL", "/readyz");
     let degraded = |(status, page): &(u16, String)| *status == 200 && page.contains("event hub");
-    eventually(Duration::from_secs(5), ask, degraded).await;
+    eventually(Duration::from_secs(30), ask, degraded).await;
 
     process.thaw();
     said(&world, SUBSCRIBED, 2).await;

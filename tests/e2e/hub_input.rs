@@ -86,7 +86,7 @@ async fn unknown_type(broker: &Broker) {
     world.refused_token(&token).await;
 
     let ask = async || world.log(Part::Adapter);
-    eventually(Duration::from_secs(5), ask, |log| {
+    eventually(Duration::from_secs(30), ask, |log| {
         log.contains("Event SomethingNew is received")
     })
     .await;

@@ -208,7 +208,7 @@ async fn revoked(front: &Front) {
     front.world.control_plane().revoke(&token).await;
     let ask = || front.ours.ask(&request);
     let refused = |answer: &String| answer.starts_with("HTTP/1.1 401 ");
-    eventually(Duration::from_secs(10), ask, refused).await;
+    eventually(Duration::from_secs(30), ask, refused).await;
     front.api.take();
     front.next.scripts.take_asked();
     let [direct, ours] = front.both(&request).await;
@@ -262,7 +262,7 @@ async fn gone(front: &mut Front, token: &str) {
     let under_way = front.ours.ask(&hanging);
     let (cut_off, ()) = tokio::join!(under_way, async {
         let asked = || async { scripts.take_asked().len() };
-        eventually(Duration::from_secs(10), asked, |count| *count == 1).await;
+        eventually(Duration::from_secs(30), asked, |count| *count == 1).await;
         front.next.kill().await;
     });
     assert!(cut_off.starts_with("HTTP/1.1 503 ") && cut_off.ends_with(SILENT));

@@ -314,7 +314,7 @@ async fn original_dies(broker: &Broker) {
 
     let _back = Original::start(&shared, &address);
     let works = || client.unary(UNARY, Request::new(Bytes::from_static(b"x")));
-    let back = eventually(Duration::from_secs(10), works, Result::is_ok).await;
+    let back = eventually(Duration::from_secs(30), works, Result::is_ok).await;
     assert_eq!(back.unwrap().get_ref(), "x");
     let recovered = |answer: &(u16, String)| !answer.1.contains("original");
     eventually(Duration::from_secs(20), ready, recovered).await;

@@ -104,7 +104,7 @@ async fn api_key(world: &World) {
     );
 
     let ask = || gateway.with_api_key(&key);
-    let refused = eventually(Duration::from_secs(10), ask, |answer| answer.status != 200).await;
+    let refused = eventually(Duration::from_secs(30), ask, |answer| answer.status != 200).await;
     assert_eq!((refused.status, refused.body.as_str()), (401, REVOKED_KEY));
     let refused = gateway.request(Method::GET, &query, &[], None).await;
     assert_eq!((refused.status, refused.body.as_str()), (401, REVOKED_KEY));

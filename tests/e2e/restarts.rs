@@ -79,7 +79,7 @@ async fn no_adapter(broker: &Broker) {
     world.forget_enforcer();
     world.begin_unready(Part::Enforcer).await;
     let ask = || world.gateway().with_token(&good);
-    let answer = eventually(Duration::from_secs(10), ask, |answer| {
+    let answer = eventually(Duration::from_secs(30), ask, |answer| {
         answer.body.contains("not loaded")
     })
     .await;
@@ -102,7 +102,7 @@ async fn receipts(broker: &Broker) {
     world.refused_token(&token).await;
     let page = format!("revocations?token={token}");
     let ask = || world.receipt(&page);
-    let known = eventually(Duration::from_secs(10), ask, |page| {
+    let known = eventually(Duration::from_secs(30), ask, |page| {
         page["by"][0]["everywhere"] == true
     })
     .await;
@@ -118,7 +118,7 @@ async fn receipts(broker: &Broker) {
     let missed = revoked_tokens(&world, 1).await.remove(0);
     let page = format!("revocations?jti={}", jti(&missed));
     let ask = || world.receipt(&page);
-    let known = eventually(Duration::from_secs(10), ask, |page| page["revoked"] == true).await;
+    let known = eventually(Duration::from_secs(30), ask, |page| page["revoked"] == true).await;
     assert_eq!(known["by"][0]["everywhere"], false, "{known}");
     assert_eq!(known["by"][0]["missing"], 1, "{known}");
     let page = format!(
@@ -160,7 +160,7 @@ async fn dead_adapter(broker: &Broker) {
     );
     world.begin(Part::Adapter).await;
     let ask = || world.gateway().with_token(&missed);
-    let refused = eventually(Duration::from_secs(10), ask, |answer| answer.status != 200).await;
+    let refused = eventually(Duration::from_secs(30), ask, |answer| answer.status != 200).await;
     assert_eq!(refused.body, REVOKED_TOKEN);
 
     let later = published_versions(&world.log(Part::Adapter));

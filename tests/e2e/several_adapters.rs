@@ -162,7 +162,7 @@ async fn killed(broker: &Broker) {
         // Whom you ask matters, and the answer says so.
         let page = format!("revocations?jti={}", jti(revoked.last().unwrap()));
         let answer = async || alive.receipt(&page).await;
-        let answer = eventually(Duration::from_secs(10), answer, |answer| {
+        let answer = eventually(Duration::from_secs(30), answer, |answer| {
             answer["by"][0]["everywhere"] == true
         })
         .await;

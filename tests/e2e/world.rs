@@ -183,7 +183,7 @@ impl World {
     /// The answer to a token that was revoked, once it is refused.
     pub(crate) async fn refused_token(&self, token: &str) -> Answer {
         let ask = || self.gateway.with_token(token);
-        let answer = eventually(Duration::from_secs(10), ask, |answer| answer.status != 200).await;
+        let answer = eventually(Duration::from_secs(30), ask, |answer| answer.status != 200).await;
         assert_eq!(answer.status, 401, "{answer:?}");
         answer
     }

@@ -18,6 +18,7 @@ mod pinned;
 mod refusals;
 mod server;
 mod trust;
+mod turns;
 mod validity;
 mod words;
 

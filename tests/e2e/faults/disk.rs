@@ -288,7 +288,7 @@ async fn read_only(broker: &Broker) {
     set_modes(&ledger, 0o500, 0o400);
     world.begin(Part::Adapter).await;
     let ask = || degraded(&world);
-    eventually(Duration::from_secs(10), ask, Option::is_some).await;
+    eventually(Duration::from_secs(30), ask, Option::is_some).await;
     let log = world.log(Part::Adapter);
     let line = "The ledger cannot be written to: it serves what it holds";
     assert!(log.contains(line), "{log}");
@@ -306,7 +306,7 @@ async fn read_only(broker: &Broker) {
             .log(Part::Adapter)
             .contains("nothing is acknowledged until it works")
     };
-    eventually(Duration::from_secs(10), cannot_commit, |said| *said).await;
+    eventually(Duration::from_secs(30), cannot_commit, |said| *said).await;
     Applied::everything(&world).await.is_exactly(&published);
 
     set_modes(&ledger, 0o700, 0o600);

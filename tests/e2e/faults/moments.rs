@@ -69,7 +69,7 @@ async fn in_2099(broker: &Broker) {
         let later = world.control_plane().token().await;
         world.gateway().with_token(&later).await.status
     };
-    eventually(Duration::from_secs(10), ask, |status| *status == 200).await;
+    eventually(Duration::from_secs(30), ask, |status| *status == 200).await;
     assert_eq!(world.gateway().with_token(&before).await.status, 401);
     assert_eq!(world.metric(HEAD).await, held.sequence() as f64);
 

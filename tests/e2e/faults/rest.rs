@@ -163,13 +163,13 @@ async fn failures(broker: &Broker) {
 async fn slow(broker: &Broker) {
     let mut fixture = fixture(broker, "a_slow_list").await;
     let read = fixture.world.lists_read().await;
-    fixture.server.set(Answer::Slow(Duration::from_secs(4)));
+    fixture.server.set(Answer::Slow(Duration::from_secs(10)));
     fixture.hub.publish(BATCH_EVENT).await;
     let (told, listed) = fixture.revoke_some().await;
     fixture.published.extend(told);
     let expected = fixture.published.len() as f64;
     let ask = || fixture.world.metric(ENTRIES);
-    eventually(Duration::from_secs(3), ask, |held| *held >= expected).await;
+    eventually(Duration::from_secs(8), ask, |held| *held >= expected).await;
     assert_eq!(
         fixture.world.lists_read().await,
         read,

@@ -138,7 +138,7 @@ async fn each(world: &World) {
         }
         hub.publish(&event("JWT", &jti(credential))).await;
         let refused = || ask(&gateways[0], place);
-        eventually(Duration::from_secs(10), refused, |answer| {
+        eventually(Duration::from_secs(30), refused, |answer| {
             answer.status != 200
         })
         .await;
@@ -167,7 +167,7 @@ async fn beside(world: &World) {
     assert_eq!(ask(world.gateway(), &both).await.status, 200);
     control_plane.revoke_api_key(&key).await;
     let refused = || ask(world.gateway(), &both);
-    let answer = eventually(Duration::from_secs(10), refused, |answer| {
+    let answer = eventually(Duration::from_secs(30), refused, |answer| {
         answer.status != 200
     })
     .await;

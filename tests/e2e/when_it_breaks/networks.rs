@@ -48,7 +48,7 @@ async fn cut_link(broker: &Broker) {
 
     proxy.cut();
     let ask = || world.gauge("adapter_connected");
-    eventually(Duration::from_secs(10), ask, |connected| *connected == 0.0).await;
+    eventually(Duration::from_secs(30), ask, |connected| *connected == 0.0).await;
     let mut missed = Vec::new();
     for _ in 0..3 {
         let token = world.control_plane().token().await;
@@ -92,11 +92,11 @@ async fn lost_broker(broker: &Broker) {
     world.control_plane().revoke(&revoked).await;
     becomes(&gate, &revoked, 401).await;
     let ask = || world.gauge("source_age_seconds");
-    eventually(Duration::from_secs(10), ask, |age| *age < 6.0).await;
+    eventually(Duration::from_secs(30), ask, |age| *age < 6.0).await;
 
     proxy.cut();
     let ask = async || world.admin("ADAPTER_ADMIN_URL", "/readyz").await.1;
-    eventually(Duration::from_secs(10), ask, |page| {
+    eventually(Duration::from_secs(30), ask, |page| {
         page.contains("event hub")
     })
     .await;
@@ -114,9 +114,9 @@ async fn lost_broker(broker: &Broker) {
     );
     assert_eq!(gate.token(&revoked).await.body, REVOKED_TOKEN);
     let ask = || world.gauge("source_age_seconds");
-    eventually(Duration::from_secs(5), ask, |age| *age >= 20.0).await;
+    eventually(Duration::from_secs(30), ask, |age| *age >= 20.0).await;
     let ask = || world.admin("ENFORCER_ADMIN_URL", "/readyz");
-    eventually(Duration::from_secs(5), ask, |(status, page)| {
+    eventually(Duration::from_secs(30), ask, |(status, page)| {
         *status == 200 && page.contains("source age: beyond its bound of 20s")
     })
     .await;
@@ -126,7 +126,7 @@ async fn lost_broker(broker: &Broker) {
     world.restart(Part::Enforcer).await;
     let gate = world.gate().await;
     let ask = || gate.token(&good);
-    let passes = eventually(Duration::from_secs(10), ask, |verdict| {
+    let passes = eventually(Duration::from_secs(30), ask, |verdict| {
         verdict.source_age.is_some()
     })
     .await;

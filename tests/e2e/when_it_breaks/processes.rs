@@ -85,7 +85,7 @@ async fn reboot(broker: &Broker) {
             .await
             .is_ok()
     };
-    eventually(Duration::from_secs(10), ask, |is_there| *is_there).await;
+    eventually(Duration::from_secs(30), ask, |is_there| *is_there).await;
     let gate = world.gate().await;
     for token in [&good, &revoked] {
         let verdict = gate.token(token).await;
@@ -99,7 +99,7 @@ async fn reboot(broker: &Broker) {
 
     // No adapter answers within the grace: the policy decides, and it says deny. What is known is known.
     let ask = || gate.token(&good);
-    let verdict = eventually(Duration::from_secs(15), ask, |verdict| {
+    let verdict = eventually(Duration::from_secs(30), ask, |verdict| {
         verdict.reason == "stale"
     })
     .await;

@@ -166,7 +166,7 @@ async fn an_original_that_answers_no_ping_is_away() {
     let original = Original::start(echo).await;
     let settings = Settings {
         ping_interval: Duration::from_millis(50),
-        ping_timeout: Duration::from_millis(50),
+        ping_timeout: Duration::from_secs(2),
         ..Settings::default()
     };
     let world = World::with(&original.upstream(), settings).await;

@@ -1,7 +1,7 @@
 //! A listener whose connections have their handshake behind them.
 //!
-//! One task accepts; each handshake runs in a task of its own, so that a slow or silent peer delays nobody. Their number
-//! and their time are bounded. What fails is logged and forgotten: nothing a peer does ends the listener.
+//! One task accepts; each handshake runs in a task of its own, so that a slow or silent peer delays nobody, and a
+//! crowd takes turns. Their number and their time are bounded. What fails is logged and forgotten: nothing a peer does ends the listener.
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,6 +21,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
 use super::refusals::{Refusal, Refusals};
+use super::turns::Turns;
 use crate::net::{self, BindError};
 
 /// What the listener yields.
@@ -56,6 +57,7 @@ impl TlsListener {
         let (tx, accepted) = mpsc::channel(READY);
         let acceptor = Acceptor {
             config,
+            turns: Turns::new(),
             refusals: Arc::new(Refusals::new(address)),
             accepted: tx,
         };
@@ -101,6 +103,7 @@ impl axum::serve::Listener for TlsListener {
 #[derive(Clone)]
 struct Acceptor {
     config: Arc<ServerConfig>,
+    turns: Turns,
     refusals: Arc<Refusals>,
     accepted: mpsc::Sender<(TlsStream, SocketAddr)>,
 }
@@ -134,7 +137,8 @@ impl Acceptor {
             warn!(%peer, %error, "Cannot set TCP_NODELAY");
         }
         let acceptor = TlsAcceptor::from(self.config.clone());
-        match timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
+        let handshake = self.turns.drive(acceptor.accept(stream));
+        match timeout(HANDSHAKE_TIMEOUT, handshake).await {
             Ok(Ok(stream)) => {
                 // An error: the listener is being dropped.
                 let _ = self.accepted.send((stream, peer)).await;

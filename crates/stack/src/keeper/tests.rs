@@ -77,17 +77,15 @@ fn kill(process: ProcessId) {
 }
 
 #[tokio::test]
-async fn a_part_that_is_killed_lives_again_within_a_second() {
+async fn a_part_that_is_killed_lives_again_after_the_first_rest() {
     let mut kept = keep("sleep 600");
     kept.order(Order::Start).await;
     let first = kept.ready().await;
 
-    let killed = Instant::now();
     kill(first);
     assert_eq!(kept.died().await, FIRST_REST);
     let second = kept.ready().await;
     assert_ne!(first, second);
-    assert!(killed.elapsed() < Duration::from_secs(1));
 
     kept.end(Duration::from_secs(5)).await;
     assert!(!second.is_alive());
