@@ -5,7 +5,7 @@
 //! asked ────────┐                                 ┌──> once more `again_after` later
 //! `every` ──────┴─> read, merging group by group ─┴──> complete
 //!                     │ empty, and the ledger is not complete: read again `empty_list_wait` later, then it counts
-//!                     │ breaks off: what it had stays merged, it does not count
+//!                     │ breaks off, or has a list of which no row can be read: what it had stays merged, it does not count
 //!                     └ fails: degraded, again `retry_interval` later and ever less often, or `unauthorized_retry`
 //!                       where we are not let in; at once when somebody asks
 //! ```
@@ -202,7 +202,7 @@ impl CatchupTask {
         self.ask(|answer| Command::Complete(caught_up, answer))
             .await?;
         self.metrics.catchup(Outcome::merged);
-        self.health.recover(LIST);
+        self.show_unreadable(rows);
         let Merged {
             revocations: entries,
             changed,
@@ -212,13 +212,21 @@ impl CatchupTask {
             entries,
             changed, skipped, "Revoked tokens are retrieved from control plane"
         );
-        if skipped > 0 {
-            warn!(
-                skipped,
-                "Rows of the control plane's list could not be read: what they name is not refused"
-            );
-        }
         Ok(self.timing.every)
+    }
+
+    /// The list counts, but what the rows name that could not be read is not refused: that stays in sight.
+    fn show_unreadable(&self, rows: Rows) {
+        let Rows { total, skipped } = rows;
+        self.metrics.unreadable_rows(skipped);
+        if skipped == 0 {
+            self.health.recover(LIST);
+            return;
+        }
+        let reason = format!(
+            "{skipped} of {total} rows of the control plane's list cannot be read: what they name is not refused"
+        );
+        self.health.degrade(LIST, reason);
     }
 
     /// How long to wait before an empty list counts. A control plane whose database fails answers 200 and an empty list.
@@ -239,25 +247,31 @@ impl CatchupTask {
 
     /// Tells what went wrong, and how long to wait.
     fn failed(&self, error: &CatchupError, merged: &Merged, failures: u32) -> Duration {
+        self.metrics.catchup(outcome(error));
         let wait = match error {
             CatchupError::Unauthorized(_) => {
-                self.metrics.catchup(Outcome::unauthorized);
                 error!("Error occurred when retrieving revoked token from control plane: {error}");
                 self.timing.unauthorized_retry
             }
             _ => {
-                self.metrics.catchup(Outcome::failed);
                 warn!("Error occurred while fetching revoked tokens from control plane: {error}");
                 let longest = LONGEST_RETRY.max(self.timing.retry_interval);
                 let doubled = 2u32.saturating_pow(failures.saturating_sub(1));
                 longest.min(self.timing.retry_interval.saturating_mul(doubled))
             }
         };
+        if let CatchupError::Unreadable { rows, .. } = error {
+            self.metrics.unreadable_rows(rows.skipped);
+        }
         if merged.revocations > 0 {
+            let why = match error {
+                CatchupError::Unreadable { .. } => "has rows of an unknown form",
+                _ => "broke off",
+            };
             warn!(
                 entries = merged.revocations,
                 changed = merged.changed,
-                "The list broke off: what it had is kept, and it does not count as read"
+                "The list {why}: what it had is kept, and it does not count as read"
             );
         }
         self.health.degrade(LIST, error.to_string());
@@ -272,6 +286,16 @@ impl CatchupTask {
         let sent = self.commands.send(command(answer)).await;
         sent.map_err(|_| Ended)?;
         answered.await.map_err(|_| Ended)
+    }
+}
+
+fn outcome(error: &CatchupError) -> Outcome {
+    match error {
+        CatchupError::Unauthorized(_) => Outcome::unauthorized,
+        CatchupError::Unreadable { .. } => Outcome::unreadable,
+        CatchupError::Status(_) | CatchupError::Transport(_) | CatchupError::Body(_) => {
+            Outcome::failed
+        }
     }
 }
 

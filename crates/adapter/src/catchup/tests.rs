@@ -211,6 +211,43 @@ async fn what_is_no_list_is_tried_again_and_again() {
 }
 
 #[tokio::test]
+async fn a_list_of_which_no_row_can_be_read_does_not_make_the_ledger_complete() {
+    let renamed = r#"{"revokedJWTList":[{"jti":"token-b"},{"jti":"token-c"}],
+        "revokedJWTConsumerKeyList":[{"consumer_key":"key","revocation_time":1710000000000}]}"#;
+    let mut fixture = fixture(vec![ok(renamed), ok(renamed), ok(OLD)], QUICK).await;
+    fixture.request().await;
+    let line = fixture.running.log.line("does not count as read").await;
+    assert!(line.contains("entries=1 changed=1"), "{line}");
+    assert!(fixture.holds(Kind::App, "key"));
+    assert_eq!(fixture.running.degraded(), ["catch-up"]);
+    assert_eq!(fixture.running.metrics.unreadable_rows.get(), 2);
+    assert!(!fixture.request().await);
+    assert!(!fixture.request().await);
+    fixture.complete().await;
+    assert_eq!(fixture.running.degraded(), [""; 0]);
+    assert_eq!(fixture.running.metrics.unreadable_rows.get(), 0);
+}
+
+#[tokio::test]
+async fn rows_that_cannot_be_read_are_counted_and_shown_until_they_can() {
+    let broken = r#"[{"jwt_signature":"token-a"},{"jwt_signature":""}]"#;
+    let mut fixture = fixture(vec![ok(broken), ok(OLD)], QUICK).await;
+    fixture.request().await;
+    fixture.complete().await;
+    let report = fixture.running.health.report();
+    let [("catch-up", reason)] = &report.degraded[..] else {
+        panic!("{report:?}");
+    };
+    assert!(reason.starts_with("1 of 2 rows"), "{reason}");
+    assert_eq!(fixture.running.metrics.unreadable_rows.get(), 1);
+    fixture.running.asked.ask();
+    fixture.request().await;
+    fixture.complete().await;
+    assert_eq!(fixture.running.degraded(), [""; 0]);
+    assert_eq!(fixture.running.metrics.unreadable_rows.get(), 0);
+}
+
+#[tokio::test]
 async fn a_long_list_is_merged_in_groups() {
     let row = |n: usize| format!(r#"{{"jwt_signature":"token-{n}","expiry_time":0}}"#);
     let rows: Vec<_> = (0..20_001).map(row).collect();
