@@ -11,7 +11,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use rescind_eventhub::CatchupConfig;
 use rescind_revocation::{Identifier, Kind};
 use rescind_runtime::tls;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::timeout};
 
 use super::*;
 use crate::testing::{Running, prepared, soon};
@@ -82,6 +82,7 @@ const QUICK: Timing = Timing {
     again_after: Duration::from_secs(3600),
     first: Duration::from_secs(3600),
     every: Duration::from_secs(3600),
+    pause: Duration::from_millis(1),
 };
 
 async fn fixture(script: Script, timing: Timing) -> Fixture {
@@ -328,7 +329,23 @@ async fn the_list_is_read_without_being_asked_for_from_time_to_time() {
 }
 
 #[tokio::test]
-async fn who_asks_does_not_wait_for_the_next_attempt() {
+async fn a_refused_login_is_not_tried_again_because_somebody_asks() {
+    let slow = Timing {
+        unauthorized_retry: Duration::from_secs(3600),
+        again_after: Duration::ZERO,
+        ..QUICK
+    };
+    let refused = (StatusCode::UNAUTHORIZED, String::new());
+    let mut fixture = fixture(vec![refused], slow).await;
+    fixture.request().await;
+    fixture.running.log.line("ERROR").await;
+    fixture.running.asked.ask();
+    let asked = timeout(Duration::from_millis(300), fixture.requests.recv());
+    assert!(asked.await.is_err(), "one more attempt to log in");
+}
+
+#[tokio::test]
+async fn a_new_subscription_does_not_wait_for_the_next_attempt() {
     let slow = Timing {
         retry_interval: Duration::from_secs(3600),
         ..QUICK
@@ -337,7 +354,7 @@ async fn who_asks_does_not_wait_for_the_next_attempt() {
     let mut fixture = fixture(vec![broken, ok(OLD)], slow).await;
     fixture.request().await;
     fixture.running.log.line("status 500").await;
-    fixture.running.asked.ask();
+    fixture.running.asked.subscribed();
     fixture.request().await;
     fixture.complete().await;
 }
