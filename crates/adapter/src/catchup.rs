@@ -5,10 +5,12 @@
 //! asked ────────┐                                 ┌──> once more `again_after` later
 //! `every` ──────┴─> read, merging group by group ─┴──> complete
 //!                     │ empty, and the ledger is not complete: read again `empty_list_wait` later, then it counts
-//!                     │ breaks off: what it had stays merged, it does not count
+//!                     │ breaks off, or has a list of which no row can be read: what it had stays merged, it does not count
 //!                     └ fails: degraded, again `retry_interval` later and ever less often, or `unauthorized_retry`
-//!                       where we are not let in; at once when somebody asks
+//!                       where we are not let in
 //! ```
+//!
+//! What asking hastens says `pace`.
 
 use std::sync::Arc;
 
@@ -25,9 +27,11 @@ use tracing::{error, info, warn};
 
 mod asked;
 mod clock;
+mod pace;
 
 pub(crate) use asked::Asked;
 pub(crate) use clock::ControlPlaneClock;
+use pace::Pace;
 
 use crate::{
     Metrics,
@@ -53,6 +57,8 @@ pub(crate) struct Timing {
     pub(crate) first: Duration,
     /// And again from time to time: whatever was lost in another way is found.
     pub(crate) every: Duration,
+    /// The least time from one reading to the next that somebody asks for.
+    pub(crate) pause: Duration,
 }
 
 impl Timing {
@@ -65,6 +71,7 @@ impl Timing {
             again_after: Duration::from_secs(30),
             first: Duration::from_secs(10),
             every: Duration::from_secs(300),
+            pause: Duration::from_millis(250),
         }
     }
 }
@@ -94,10 +101,9 @@ struct Merged {
 }
 
 /// Where the task stands.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    /// When to read once more, after a catch-up that was asked for.
-    again: Option<Instant>,
+    pace: Pace,
     /// Since when the first list is empty.
     empty_since: Option<Instant>,
     /// Readings that failed in a row.
@@ -115,45 +121,59 @@ impl CatchupTask {
     }
 
     async fn for_ever(&self) -> Ended {
-        let mut state = State::default();
-        let mut next = Instant::now() + self.timing.first;
+        let mut state = State {
+            pace: Pace::new(&self.timing, Instant::now()),
+            empty_since: None,
+            failures: 0,
+        };
         loop {
-            self.wait(next, &mut state).await;
-            next = match self.read(&mut state).await {
-                Ok(next) => next,
-                Err(ended) => return ended,
-            };
+            self.wait(&mut state.pace).await;
+            if let Err(ended) = self.read(&mut state).await {
+                return ended;
+            }
         }
     }
 
-    /// Waits until the list is to be read: when somebody asks, or at `next`, or once more after it was asked for.
-    async fn wait(&self, next: Instant, state: &mut State) {
-        let again = state.again;
-        tokio::select! {
-            () = self.asked.asked() => state.again = Some(Instant::now() + self.timing.again_after),
-            () = sleep_until(again.unwrap_or(next)), if again.is_some() => state.again = None,
-            () = sleep_until(next) => {}
+    /// Waits until the list is to be read.
+    async fn wait(&self, pace: &mut Pace) {
+        loop {
+            let due = pace.due(self.asked.subscriptions(), Instant::now());
+            tokio::select! {
+                // Whoever asks before a reading begins is answered by it.
+                biased;
+                () = self.asked.asked() => pace.asked(),
+                () = sleep_until(due) => return,
+            }
         }
     }
 
-    /// Reads the list once. When to read it next, unasked.
-    async fn read(&self, state: &mut State) -> Result<Instant, Ended> {
+    /// Reads the list once.
+    async fn read(&self, state: &mut State) -> Result<(), Ended> {
         let mut merged = Merged::default();
         let caught_up = CaughtUp {
             subscriptions: self.asked.subscriptions(),
             began: UnixMillis(unix_now_millis()),
         };
-        let wait = match self.merge(caught_up.began, &mut merged).await? {
+        let began = Instant::now();
+        let timing = &self.timing;
+        state.pace.begins(caught_up.subscriptions, timing, began);
+        match self.merge(caught_up.began, &mut merged).await? {
             Ok(rows) => {
                 state.failures = 0;
-                self.merged(rows, &merged, caught_up, state).await?
+                let wait = self.merged(rows, &merged, caught_up, state).await?;
+                let took = began.elapsed();
+                state.pace.read(took, wait, timing, Instant::now());
             }
             Err(error) => {
                 state.failures = state.failures.saturating_add(1);
-                self.failed(&error, &merged, state.failures)
+                let wait = self.failed(&error, &merged, state.failures);
+                match error {
+                    CatchupError::Unauthorized(_) => state.pace.refused(wait, Instant::now()),
+                    _ => state.pace.failed(wait, timing, Instant::now()),
+                }
             }
-        };
-        Ok(Instant::now() + wait)
+        }
+        Ok(())
     }
 
     /// Merges the list while it comes. A part of it may be merged although it fails.
@@ -202,7 +222,7 @@ impl CatchupTask {
         self.ask(|answer| Command::Complete(caught_up, answer))
             .await?;
         self.metrics.catchup(Outcome::merged);
-        self.health.recover(LIST);
+        self.show_unreadable(rows);
         let Merged {
             revocations: entries,
             changed,
@@ -212,13 +232,21 @@ impl CatchupTask {
             entries,
             changed, skipped, "Revoked tokens are retrieved from control plane"
         );
-        if skipped > 0 {
-            warn!(
-                skipped,
-                "Rows of the control plane's list could not be read: what they name is not refused"
-            );
-        }
         Ok(self.timing.every)
+    }
+
+    /// The list counts, but what the rows name that could not be read is not refused: that stays in sight.
+    fn show_unreadable(&self, rows: Rows) {
+        let Rows { total, skipped } = rows;
+        self.metrics.unreadable_rows(skipped);
+        if skipped == 0 {
+            self.health.recover(LIST);
+            return;
+        }
+        let reason = format!(
+            "{skipped} of {total} rows of the control plane's list cannot be read: what they name is not refused"
+        );
+        self.health.degrade(LIST, reason);
     }
 
     /// How long to wait before an empty list counts. A control plane whose database fails answers 200 and an empty list.
@@ -239,25 +267,31 @@ impl CatchupTask {
 
     /// Tells what went wrong, and how long to wait.
     fn failed(&self, error: &CatchupError, merged: &Merged, failures: u32) -> Duration {
+        self.metrics.catchup(outcome(error));
         let wait = match error {
             CatchupError::Unauthorized(_) => {
-                self.metrics.catchup(Outcome::unauthorized);
                 error!("Error occurred when retrieving revoked token from control plane: {error}");
                 self.timing.unauthorized_retry
             }
             _ => {
-                self.metrics.catchup(Outcome::failed);
                 warn!("Error occurred while fetching revoked tokens from control plane: {error}");
                 let longest = LONGEST_RETRY.max(self.timing.retry_interval);
                 let doubled = 2u32.saturating_pow(failures.saturating_sub(1));
                 longest.min(self.timing.retry_interval.saturating_mul(doubled))
             }
         };
+        if let CatchupError::Unreadable { rows, .. } = error {
+            self.metrics.unreadable_rows(rows.skipped);
+        }
         if merged.revocations > 0 {
+            let why = match error {
+                CatchupError::Unreadable { .. } => "has rows of an unknown form",
+                _ => "broke off",
+            };
             warn!(
                 entries = merged.revocations,
                 changed = merged.changed,
-                "The list broke off: what it had is kept, and it does not count as read"
+                "The list {why}: what it had is kept, and it does not count as read"
             );
         }
         self.health.degrade(LIST, error.to_string());
@@ -272,6 +306,16 @@ impl CatchupTask {
         let sent = self.commands.send(command(answer)).await;
         sent.map_err(|_| Ended)?;
         answered.await.map_err(|_| Ended)
+    }
+}
+
+fn outcome(error: &CatchupError) -> Outcome {
+    match error {
+        CatchupError::Unauthorized(_) => Outcome::unauthorized,
+        CatchupError::Unreadable { .. } => Outcome::unreadable,
+        CatchupError::Status(_) | CatchupError::Transport(_) | CatchupError::Body(_) => {
+            Outcome::failed
+        }
     }
 }
 

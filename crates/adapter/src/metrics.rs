@@ -27,6 +27,7 @@ pub struct Metrics {
     pub(crate) head: Gauge,
     pub(crate) complete: Gauge,
     pub(crate) catchups: Family<OutcomeLabel, Counter>,
+    pub(crate) unreadable_rows: Gauge,
     pub(crate) delivery_seconds: Histogram,
     pub(crate) last_ack_seconds: Histogram,
     pub(crate) enforcers: Gauge,
@@ -48,6 +49,7 @@ pub(crate) enum Outcome {
     merged,
     empty_first,
     unauthorized,
+    unreadable,
     failed,
 }
 
@@ -66,6 +68,7 @@ impl Default for Metrics {
             head: Gauge::default(),
             complete: Gauge::default(),
             catchups: Family::default(),
+            unreadable_rows: Gauge::default(),
             // 0.5 ms to 131 s: from an idle push to a stream that is closed for not ACKing.
             delivery_seconds: Histogram::new(exponential_buckets(0.000_5, 2.0, 19)),
             last_ack_seconds: Histogram::new(exponential_buckets(0.000_5, 2.0, 19)),
@@ -139,6 +142,11 @@ impl Metrics {
             self.catchups.clone(),
         );
         registry.register(
+            "catchup_unreadable_rows",
+            "Rows of the control plane's list, when it was last read to its end, that could not be read",
+            self.unreadable_rows.clone(),
+        );
+        registry.register(
             "ledger_swept",
             "Tokens that were dropped a while after their expiry",
             self.swept.clone(),
@@ -164,6 +172,12 @@ impl Metrics {
     pub(crate) fn clock_offset(&self, date: UnixMillis, now: UnixMillis) {
         self.clock_offset
             .set((date.0 as f64 - now.0 as f64) / 1000.0);
+    }
+
+    /// So many rows of a list that was read to its end could not be read.
+    pub(crate) fn unreadable_rows(&self, rows: usize) {
+        self.unreadable_rows
+            .set(i64::try_from(rows).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn catchup(&self, outcome: Outcome) {

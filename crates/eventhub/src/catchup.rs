@@ -102,6 +102,18 @@ pub enum CatchupError {
     /// An answer that is not a list: empty, not JSON, another shape, or too large. It shows no part of the answer.
     #[error("answer is not a list of revocations: {0}")]
     Body(String),
+    /// A list has rows, and none of them can be read: they have another form than the one we know, so that what they
+    /// revoke is not known. What could be read of the other lists was handed on.
+    #[error(
+        "no row of {list} can be read, {} of {} in all: what they name is not refused",
+        rows.skipped, rows.total
+    )]
+    Unreadable {
+        /// The first such list: its name in the answer, or `the list` where there is but one.
+        list: &'static str,
+        /// All rows of the answer.
+        rows: Rows,
+    },
 }
 
 /// A client for the list. Each fetch is one attempt on a connection of its own; whether and when to try again is the

@@ -11,7 +11,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use rescind_eventhub::CatchupConfig;
 use rescind_revocation::{Identifier, Kind};
 use rescind_runtime::tls;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::timeout};
 
 use super::*;
 use crate::testing::{Running, prepared, soon};
@@ -82,6 +82,7 @@ const QUICK: Timing = Timing {
     again_after: Duration::from_secs(3600),
     first: Duration::from_secs(3600),
     every: Duration::from_secs(3600),
+    pause: Duration::from_millis(1),
 };
 
 async fn fixture(script: Script, timing: Timing) -> Fixture {
@@ -211,6 +212,43 @@ async fn what_is_no_list_is_tried_again_and_again() {
 }
 
 #[tokio::test]
+async fn a_list_of_which_no_row_can_be_read_does_not_make_the_ledger_complete() {
+    let renamed = r#"{"revokedJWTList":[{"jti":"token-b"},{"jti":"token-c"}],
+        "revokedJWTConsumerKeyList":[{"consumer_key":"key","revocation_time":1710000000000}]}"#;
+    let mut fixture = fixture(vec![ok(renamed), ok(renamed), ok(OLD)], QUICK).await;
+    fixture.request().await;
+    let line = fixture.running.log.line("does not count as read").await;
+    assert!(line.contains("entries=1 changed=1"), "{line}");
+    assert!(fixture.holds(Kind::App, "key"));
+    assert_eq!(fixture.running.degraded(), ["catch-up"]);
+    assert_eq!(fixture.running.metrics.unreadable_rows.get(), 2);
+    assert!(!fixture.request().await);
+    assert!(!fixture.request().await);
+    fixture.complete().await;
+    assert_eq!(fixture.running.degraded(), [""; 0]);
+    assert_eq!(fixture.running.metrics.unreadable_rows.get(), 0);
+}
+
+#[tokio::test]
+async fn rows_that_cannot_be_read_are_counted_and_shown_until_they_can() {
+    let broken = r#"[{"jwt_signature":"token-a"},{"jwt_signature":""}]"#;
+    let mut fixture = fixture(vec![ok(broken), ok(OLD)], QUICK).await;
+    fixture.request().await;
+    fixture.complete().await;
+    let report = fixture.running.health.report();
+    let [("catch-up", reason)] = &report.degraded[..] else {
+        panic!("{report:?}");
+    };
+    assert!(reason.starts_with("1 of 2 rows"), "{reason}");
+    assert_eq!(fixture.running.metrics.unreadable_rows.get(), 1);
+    fixture.running.asked.ask();
+    fixture.request().await;
+    fixture.complete().await;
+    assert_eq!(fixture.running.degraded(), [""; 0]);
+    assert_eq!(fixture.running.metrics.unreadable_rows.get(), 0);
+}
+
+#[tokio::test]
 async fn a_long_list_is_merged_in_groups() {
     let row = |n: usize| format!(r#"{{"jwt_signature":"token-{n}","expiry_time":0}}"#);
     let rows: Vec<_> = (0..20_001).map(row).collect();
@@ -291,7 +329,23 @@ async fn the_list_is_read_without_being_asked_for_from_time_to_time() {
 }
 
 #[tokio::test]
-async fn who_asks_does_not_wait_for_the_next_attempt() {
+async fn a_refused_login_is_not_tried_again_because_somebody_asks() {
+    let slow = Timing {
+        unauthorized_retry: Duration::from_secs(3600),
+        again_after: Duration::ZERO,
+        ..QUICK
+    };
+    let refused = (StatusCode::UNAUTHORIZED, String::new());
+    let mut fixture = fixture(vec![refused], slow).await;
+    fixture.request().await;
+    fixture.running.log.line("ERROR").await;
+    fixture.running.asked.ask();
+    let asked = timeout(Duration::from_millis(300), fixture.requests.recv());
+    assert!(asked.await.is_err(), "one more attempt to log in");
+}
+
+#[tokio::test]
+async fn a_new_subscription_does_not_wait_for_the_next_attempt() {
     let slow = Timing {
         retry_interval: Duration::from_secs(3600),
         ..QUICK
@@ -300,7 +354,7 @@ async fn who_asks_does_not_wait_for_the_next_attempt() {
     let mut fixture = fixture(vec![broken, ok(OLD)], slow).await;
     fixture.request().await;
     fixture.running.log.line("status 500").await;
-    fixture.running.asked.ask();
+    fixture.running.asked.subscribed();
     fixture.request().await;
     fixture.complete().await;
 }

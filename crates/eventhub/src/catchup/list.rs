@@ -29,7 +29,8 @@ pub struct Rows {
 pub(super) type Take<'a> = &'a mut dyn FnMut(Vec<Revocation>) -> bool;
 
 /// Reads a list and hands its groups to `take`, also the rows before the place where it turns out to be broken. A row
-/// that cannot be read is counted; a body that is no list is an error, and never an empty list.
+/// that cannot be read is counted; a body that is no list is an error, and never an empty list. So is one with a list of
+/// which no row can be read.
 pub(super) fn read(
     body: impl io::Read,
     received: Received,
@@ -39,6 +40,7 @@ pub(super) fn read(
         received,
         group: Vec::new(),
         rows: Rows::default(),
+        unreadable: None,
         take,
     };
     let mut blank = true;
@@ -54,7 +56,7 @@ pub(super) fn read(
     drop(deserializer);
     list.hand_on();
     match read {
-        Ok(()) => Ok(list.rows),
+        Ok(()) => list.whole(),
         Err(_) if blank => Err(CatchupError::Body("it is empty".into())),
         Err(error) => Err(CatchupError::Body(explain(&error))),
     }
@@ -65,6 +67,8 @@ struct List<'a> {
     received: Received,
     group: Vec<Revocation>,
     rows: Rows,
+    /// The first list that has rows of which none could be read.
+    unreadable: Option<&'static str>,
     take: Take<'a>,
 }
 
@@ -80,6 +84,22 @@ impl List<'_> {
             return Some(());
         }
         self.hand_on().then_some(())
+    }
+
+    /// The end of the list of this name; `before` are the rows until its begin.
+    fn end_of(&mut self, name: &'static str, before: Rows) {
+        let total = self.rows.total - before.total;
+        if total > 0 && total == self.rows.skipped - before.skipped {
+            self.unreadable.get_or_insert(name);
+        }
+    }
+
+    /// All of it is read. It counts only where each list that has rows has one that can be read.
+    fn whole(self) -> Result<Rows, CatchupError> {
+        let rows = self.rows;
+        self.unreadable.map_or(Ok(rows), |list| {
+            Err(CatchupError::Unreadable { list, rows })
+        })
     }
 
     fn hand_on(&mut self) -> bool {
@@ -134,17 +154,21 @@ impl<'de> Visitor<'de> for Whole<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, rows: A) -> Result<(), A::Error> {
         let list = self.0;
-        let meaning = token;
-        OneList { list, meaning }.visit_seq(rows)
+        OneList {
+            list,
+            name: "the list",
+            meaning: token,
+        }
+        .visit_seq(rows)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut lists: A) -> Result<(), A::Error> {
         let (mut known, mut unknown) = (false, false);
         while let Some(name) = lists.next_key::<String>()? {
-            let meaning: Meaning = match name.as_str() {
-                "revokedJWTList" => token,
-                "revokedJWTSubjectEntityList" => subject,
-                "revokedJWTConsumerKeyList" => app,
+            let (name, meaning): (_, Meaning) = match name.as_str() {
+                "revokedJWTList" => ("revokedJWTList", token),
+                "revokedJWTSubjectEntityList" => ("revokedJWTSubjectEntityList", subject),
+                "revokedJWTConsumerKeyList" => ("revokedJWTConsumerKeyList", app),
                 _ => {
                     unknown = true;
                     lists.next_value::<IgnoredAny>()?;
@@ -153,7 +177,11 @@ impl<'de> Visitor<'de> for Whole<'_, '_> {
             };
             known = true;
             let list = &mut *self.0;
-            lists.next_value_seed(OneList { list, meaning })?;
+            lists.next_value_seed(OneList {
+                list,
+                name,
+                meaning,
+            })?;
         }
         // An error of some gateway in between is an object too; it must not count as an empty list.
         if unknown && !known {
@@ -196,6 +224,7 @@ fn app(row: &Row, received: Received) -> Option<Revocation> {
 /// One list, or null.
 struct OneList<'a, 'b> {
     list: &'a mut List<'b>,
+    name: &'static str,
     meaning: Meaning,
 }
 
@@ -219,11 +248,13 @@ impl<'de> Visitor<'de> for OneList<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<(), A::Error> {
+        let before = self.list.rows;
         while let Some(row) = rows.next_element::<Row>()? {
             let revocation = (self.meaning)(&row, self.list.received);
             let taken = self.list.push(revocation);
             taken.ok_or_else(|| A::Error::custom("nobody wants more"))?;
         }
+        self.list.end_of(self.name, before);
         Ok(())
     }
 }
@@ -312,202 +343,4 @@ impl<'de> Visitor<'de> for AnyRow {
 }
 
 #[cfg(test)]
-mod tests {
-    use rescind_revocation::{Expiry, Identifier, UnixMillis, UnixSeconds};
-
-    use super::*;
-
-    const NOW: UnixMillis = UnixMillis(1_710_000_000_000);
-
-    fn id(text: &str) -> Identifier {
-        Identifier::new(text).unwrap()
-    }
-
-    fn token(identifier: &str, expiry: Expiry) -> Revocation {
-        Revocation::Token {
-            identifier: id(identifier),
-            expiry,
-        }
-    }
-
-    /// All groups, and how it ended.
-    fn groups(body: &[u8]) -> (Vec<Vec<Revocation>>, Result<Rows, CatchupError>) {
-        let mut groups = Vec::new();
-        let rows = read(body, NOW.into(), &mut |group| {
-            groups.push(group);
-            true
-        });
-        (groups, rows)
-    }
-
-    #[track_caller]
-    fn check(body: &str, revocations: &[Revocation], skipped: usize) {
-        let (groups, rows) = groups(body.as_bytes());
-        let rows = rows.unwrap();
-        assert_eq!(groups.concat(), revocations, "{body}");
-        let total = revocations.len() + skipped;
-        assert_eq!(rows, Rows { total, skipped }, "{body}");
-    }
-
-    #[track_caller]
-    fn refuse(body: &str, reason: &str) {
-        let (_, Err(CatchupError::Body(error))) = groups(body.as_bytes()) else {
-            panic!("not an error: {body}");
-        };
-        assert!(error.starts_with(reason), "{error}");
-    }
-
-    #[test]
-    fn a_long_list_comes_in_groups() {
-        let row = |n: usize| format!(r#"{{"jwt_signature":"token-{n}"}}"#);
-        let rows: Vec<_> = (0..2 * GROUP + 3).map(row).collect();
-        let (groups, read) = groups(format!("[{}]", rows.join(",")).as_bytes());
-        let sizes: Vec<_> = groups.iter().map(Vec::len).collect();
-        assert_eq!(sizes, [GROUP, GROUP, 3]);
-        assert_eq!(read.unwrap().total, 2 * GROUP + 3);
-        assert_eq!(groups[2][0], token("token-20000", Expiry::Unknown));
-    }
-
-    #[test]
-    fn what_stands_before_a_break_is_handed_on() {
-        for body in [
-            r#"[{"jwt_signature":"a"},{"jwt_signature":"b"#,
-            r#"{"revokedJWTList":[{"jwt_signature":"a"}],"revokedJWTConsumerKeyList":"#,
-            r#"[{"jwt_signature":"a"}] and more"#,
-        ] {
-            let (groups, read) = groups(body.as_bytes());
-            assert_eq!(groups.concat(), [token("a", Expiry::Unknown)]);
-            assert!(matches!(read, Err(CatchupError::Body(_))), "{body}");
-        }
-    }
-
-    #[test]
-    fn reading_ends_when_nobody_wants_more() {
-        struct Endless;
-        impl io::Read for Endless {
-            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-                let row = br#"{"jwt_signature":"a"},"#;
-                buffer[..row.len()].copy_from_slice(row);
-                Ok(row.len())
-            }
-        }
-        let body = io::Read::chain(&b"["[..], Endless);
-        let mut taken = 0;
-        read(body, NOW.into(), &mut |group| {
-            taken += group.len();
-            taken < 3 * GROUP
-        })
-        .unwrap_err();
-        assert_eq!(taken, 3 * GROUP);
-    }
-
-    #[test]
-    fn the_old_form_is_an_array_of_tokens() {
-        check(
-            r#"[{"jwt_signature":"a","expiry_time":1628175421481},{"jwt_signature":"b","expiry_time":1628175421}]"#,
-            &[
-                token("a", Expiry::Known(UnixSeconds(1_628_175_422))),
-                token("b", Expiry::Known(UnixSeconds(1_628_175_421))),
-            ],
-            0,
-        );
-        check(" [] \n", &[], 0);
-    }
-
-    #[test]
-    fn the_new_form_is_an_object_of_three_lists() {
-        check(
-            r#"{"revokedJWTList":[{"jwt_signature":"a","expiry_time":9223372036854775807}],
-                "revokedJWTSubjectEntityList":[{"entity_id":"u","entity_type":"USER_ID","revocation_time":1709000000000,"organization":"carbon.super"}],
-                "revokedJWTConsumerKeyList":[{"consumer_key":"c","revocation_time":"1709000000001","organization":"carbon.super","is_revoke_app_only":true}]}"#,
-            &[
-                token("a", Expiry::Never),
-                Revocation::Subject {
-                    entity_id: id("u"),
-                    entity_type: "USER_ID".into(),
-                    revoked_at: UnixMillis(1_709_000_000_000),
-                    disbelieved: None,
-                },
-                Revocation::App {
-                    consumer_key: id("c"),
-                    revoked_at: UnixMillis(1_709_000_000_001),
-                    disbelieved: None,
-                },
-            ],
-            0,
-        );
-    }
-
-    #[test]
-    fn lists_may_be_absent_null_or_empty() {
-        for body in [
-            "{}",
-            r#"{"revokedJWTList":null}"#,
-            r#"{"revokedJWTList":[],"revokedJWTSubjectEntityList":null,"more":{"a":[1]}}"#,
-        ] {
-            check(body, &[], 0);
-        }
-    }
-
-    #[test]
-    fn a_row_that_cannot_be_read_is_counted_and_the_others_count() {
-        check(
-            r#"[null,7,"x",[1],{},{"jwt_signature":null},{"jwt_signature":""},{"jwt_signature":5},
-                {"jwt_signature":"a","expiry_time":"soon","note":{"deep":[{}]}}]"#,
-            &[token("a", Expiry::Unknown)],
-            8,
-        );
-        let long = "x".repeat(Identifier::MAX_BYTES + 1);
-        check(&format!(r#"[{{"jwt_signature":"{long}"}}]"#), &[], 1);
-        check(
-            r#"{"revokedJWTSubjectEntityList":[{"entity_type":"USER_ID"}],"revokedJWTConsumerKeyList":[{"consumer_key":""}]}"#,
-            &[],
-            2,
-        );
-    }
-
-    #[test]
-    fn a_row_that_expired_long_ago_is_still_read_as_it_stands() {
-        check(
-            r#"[{"jwt_signature":"a","expiry_time":1000}]"#,
-            &[token("a", Expiry::Known(UnixSeconds(1000)))],
-            0,
-        );
-    }
-
-    #[test]
-    fn a_row_without_a_moment_was_revoked_now() {
-        check(
-            r#"{"revokedJWTConsumerKeyList":[{"consumer_key":"c"},{"consumer_key":"d","revocation_time":9999999999999}]}"#,
-            &[("c", 0), ("d", 9_999_999_999_999)].map(|(name, sent)| Revocation::App {
-                consumer_key: id(name),
-                revoked_at: NOW,
-                disbelieved: Some(UnixMillis(sent)),
-            }),
-            0,
-        );
-    }
-
-    #[test]
-    fn what_is_no_list_is_never_an_empty_list() {
-        refuse("", "it is empty");
-        refuse(" \n", "it is empty");
-        refuse("<html>secret</html>", "it is not JSON");
-        refuse("[{\"jwt_signature\":\"a\"}", "it ends too early");
-        refuse("[] []", "it is not JSON");
-        for body in [
-            "null",
-            "true",
-            "\"secret\"",
-            "7",
-            r#"{"code":500,"message":"secret"}"#,
-            r#"{"revokedJWTList":{}}"#,
-            r#"{"revokedJWTList":"secret"}"#,
-        ] {
-            refuse(body, "its shape is another one");
-        }
-        let (_, read) = groups(br#"{"revokedJWTList":"secret"}"#);
-        let error = read.unwrap_err();
-        assert!(!error.to_string().contains("secret"), "{error}");
-    }
-}
+mod tests;
