@@ -66,7 +66,8 @@ impl Revocation {
     }
 
     /// What is held for a thing for which `held` was, once `self` is heard of it: the union of both. `None` where `self`
-    /// says nothing new: no later expiry, no later moment, or a moment that was disbelieved before.
+    /// says nothing new: no later expiry, no later moment, or a moment that is not believed where one was before. Only the
+    /// first of those counts as its receipt: rows that are listed again and again would else move it for ever.
     ///
     /// Of two different things there is no union, and the answer is `None`.
     pub fn over(&self, held: &Self) -> Option<Self> {
@@ -75,8 +76,13 @@ impl Revocation {
         }
         let (new, new_disbelieved) = self.moment()?;
         let (old, old_disbelieved) = held.moment()?;
-        let sent = new_disbelieved.unwrap_or(new);
-        if self.kind() != held.kind() || new <= old || old_disbelieved == Some(sent) {
+        let heard_before = match (new_disbelieved, old_disbelieved) {
+            (Some(_), Some(_)) => true,
+            // It may have become credible meanwhile.
+            (None, Some(sent)) => sent == new,
+            (_, None) => false,
+        };
+        if self.kind() != held.kind() || new <= old || heard_before {
             return None;
         }
         let mut union = self.clone();
@@ -227,7 +233,23 @@ mod tests {
         let between = app(15, None).over(&first).unwrap();
         assert_eq!(between, app(15, Some(FAR)));
         assert_eq!(app(30, Some(FAR)).over(&between), None);
-        assert_eq!(app(30, Some(0)).over(&between), Some(app(30, Some(0))));
+    }
+
+    #[test]
+    fn only_the_first_disbelieved_moment_counts() {
+        const FAR: u64 = 4_000_000;
+        // Two rows of a list with one key and different bogus times, read again and again; an event without a time before.
+        let first = app(10, Some(FAR));
+        assert_eq!(app(20, Some(FAR + 1)).over(&first), None);
+        assert_eq!(app(20, Some(0)).over(&first), None);
+        assert_eq!(app(20, Some(FAR)).over(&app(10, Some(0))), None);
+        // One that is believed still moves it, and does not open the way for another.
+        let later = app(15, None).over(&first).unwrap();
+        assert_eq!(app(30, Some(0)).over(&later), None);
+        assert_eq!(
+            app(20, Some(0)).over(&app(10, None)),
+            Some(app(20, Some(0)))
+        );
     }
 
     #[test]
