@@ -5,7 +5,7 @@
 //! a second header or a second query parameter. What is found is asked for in the revoked set, and only what is usable can
 //! let a request pass.
 
-use std::{borrow::Cow, str};
+use std::borrow::Cow;
 
 use crate::{Headers, Request};
 
@@ -157,22 +157,47 @@ impl<'a> Found<'a> {
 
     /// Takes the values of a header that holds nothing but a key. Several values are what a proxy would have joined with
     /// commas, and no key: each is found, none is usable.
-    fn add_keys(
-        &mut self,
-        kind: CredentialKind,
-        values: &[&'a str],
-        usable: bool,
-    ) -> Result<(), TooMany> {
+    fn add_keys(&mut self, kind: CredentialKind, values: &[Value<'a>]) -> Result<(), TooMany> {
         for value in values {
-            let usable = usable && values.len() == 1 && has_three_parts(value);
-            self.add(kind, Cow::Borrowed(value), usable)?;
-            if value.contains(',') {
-                for element in elements(value) {
-                    self.add(kind, Cow::Borrowed(element), false)?;
+            let text = &value.text;
+            let usable = value.is_text && values.len() == 1 && has_three_parts(text);
+            self.add(kind, text.clone(), usable)?;
+            if text.contains(',') {
+                for element in value.parts(|text| elements(text).collect()) {
+                    self.add(kind, element, false)?;
                 }
             }
         }
         Ok(())
+    }
+}
+
+/// A header's value, trimmed and not empty.
+struct Value<'a> {
+    /// Where it is no UTF-8, with U+FFFD for what is none: a lenient decoder passes over it, and so does ours.
+    text: Cow<'a, str>,
+    /// Whether it is UTF-8. What is not is found, and never usable.
+    is_text: bool,
+}
+
+impl<'a> Value<'a> {
+    fn new(bytes: &'a [u8]) -> Option<Self> {
+        let text = String::from_utf8_lossy(bytes.trim_ascii());
+        (!text.is_empty()).then(|| Self {
+            is_text: matches!(text, Cow::Borrowed(_)),
+            text,
+        })
+    }
+
+    /// Parts of the text, borrowed where the text is.
+    fn parts(&self, cut: impl for<'t> Fn(&'t str) -> Vec<&'t str>) -> Vec<Cow<'a, str>> {
+        match &self.text {
+            Cow::Borrowed(text) => cut(text).into_iter().map(Cow::Borrowed).collect(),
+            Cow::Owned(text) => {
+                let parts = cut(text).into_iter();
+                parts.map(|part| Cow::Owned(part.to_owned())).collect()
+            }
+        }
     }
 }
 
@@ -181,8 +206,8 @@ fn internal_keys<'a, H: Headers + ?Sized>(
     headers: &'a H,
     names: &CredentialNames,
 ) -> Result<(), TooMany> {
-    let values = texts(headers, &names.internal_key);
-    found.add_keys(CredentialKind::InternalKey, &values, true)
+    let values = values(headers, &names.internal_key);
+    found.add_keys(CredentialKind::InternalKey, &values)
 }
 
 fn bearer_tokens<'a, H: Headers + ?Sized>(
@@ -190,9 +215,10 @@ fn bearer_tokens<'a, H: Headers + ?Sized>(
     headers: &'a H,
     names: &CredentialNames,
 ) -> Result<(), TooMany> {
-    let values = texts(headers, &names.bearer);
-    if let [value] = values[..]
-        && let Some(token) = bearer_token(value)
+    let values = values(headers, &names.bearer);
+    if let [value] = &values[..]
+        && let Cow::Borrowed(text) = value.text
+        && let Some(token) = bearer_token(text)
     {
         found.add(
             CredentialKind::Bearer,
@@ -203,14 +229,20 @@ fn bearer_tokens<'a, H: Headers + ?Sized>(
             return Ok(());
         }
     }
-    for element in values.iter().flat_map(|value| elements(value)) {
-        let mut words = element.split_ascii_whitespace().peekable();
-        let bearer = words.next_if(|word| is_bearer(word)).is_some();
-        for word in words.filter(|word| bearer || has_three_parts(word)) {
-            found.add(CredentialKind::Bearer, Cow::Borrowed(word), false)?;
-        }
+    for word in values.iter().flat_map(|value| value.parts(bearer_words)) {
+        found.add(CredentialKind::Bearer, word, false)?;
     }
     Ok(())
+}
+
+/// What may be a bearer token in a value that is not one alone.
+fn bearer_words(value: &str) -> Vec<&str> {
+    let words = elements(value).flat_map(|element| {
+        let mut words = element.split_ascii_whitespace().peekable();
+        let bearer = words.next_if(|word| is_bearer(word)).is_some();
+        words.filter(move |word| bearer || has_three_parts(word))
+    });
+    words.collect()
 }
 
 /// The header comes before the query, and the first parameter before the others.
@@ -219,8 +251,8 @@ fn api_keys<'a, H: Headers + ?Sized>(
     request: &Request<'a, H>,
     names: &CredentialNames,
 ) -> Result<(), TooMany> {
-    let values = texts(request.headers, &names.api_key_header);
-    found.add_keys(CredentialKind::ApiKey, &values, true)?;
+    let values = values(request.headers, &names.api_key_header);
+    found.add_keys(CredentialKind::ApiKey, &values)?;
     let mut usable = values.is_empty();
     for value in query::values(request.path, &names.api_key_query) {
         let is_key = has_three_parts(&value);
@@ -230,14 +262,10 @@ fn api_keys<'a, H: Headers + ?Sized>(
     Ok(())
 }
 
-/// The values of a header, trimmed. What is not UTF-8 or empty is no credential, and an empty name is no header.
-fn texts<'a, H: Headers + ?Sized>(headers: &'a H, name: &str) -> Vec<&'a str> {
-    headers
-        .values(name)
-        .filter_map(|value| str::from_utf8(value).ok())
-        .map(str::trim_ascii)
-        .filter(|value| !value.is_empty() && !name.is_empty())
-        .collect()
+/// The values of a header. What is empty is no credential, and an empty name is no header.
+fn values<'a, H: Headers + ?Sized>(headers: &'a H, name: &str) -> Vec<Value<'a>> {
+    let values = headers.values(name).filter(|_| !name.is_empty());
+    values.filter_map(Value::new).collect()
 }
 
 /// The token of a value with exactly two words, the first of them `bearer`. The value is trimmed.

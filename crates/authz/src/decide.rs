@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use rescind_revocation::{Identifier, RevokedSet, TokenId, UnixMillis, UnixSeconds, View};
+use rescind_revocation::{Identifier, RevokedSet, UnixSeconds};
 
 use crate::{
     Answer, CredentialKind, CredentialNames, Denial, Headers, KeySet, Lacking, Reason, Request,
-    VerifiedClaims, VerifiedTokens,
-    credential::{self, Credential, TooMany, query},
-    facts::Facts,
-    token::{Malformed, Token},
-    verified::Fingerprint,
+    VerifiedTokens,
+    credential::{self, TooMany, query},
+    parsed::Parsed,
     verify::{Failure, Verifier},
 };
 
@@ -122,8 +120,9 @@ impl Policy {
 
     /// Decides on one request.
     ///
-    /// Any revoked credential refuses it. That is stricter than the original, which lets a request pass whose other
-    /// credential is good; who holds a revoked token must not profit from what stands beside it. Then the first usable
+    /// Any revoked credential refuses it, and any that is too long to be looked at. That is stricter than the original,
+    /// which lets a request pass whose other credential is good; who holds a revoked token must not profit from what stands
+    /// beside it, and who is asked next must not get what nobody has looked at. Then the first usable
     /// credential that verifies lets it pass; if none does, the first failure is the answer. What the gateway has verified
     /// comes before what stands in the request.
     pub fn decide<H: Headers + ?Sized>(
@@ -152,7 +151,8 @@ impl Policy {
             .map(|credential| Parsed::found(credential, &verifier));
         let parsed: Vec<_> = verified.chain(found).collect();
         let (version, revoked) = ask(set, &parsed);
-        let good = match revoked {
+        let refused = revoked.or_else(|| unseen(&parsed));
+        let good = match refused {
             Some(refusal) => Err(refusal),
             None if self.verification == Verification::RevocationOnly => self.unverified(&parsed),
             None if parsed.is_empty() && self.missing_allowed => Ok(None),
@@ -213,155 +213,6 @@ impl Policy {
 /// A refusal, and the kind of credential that it is about.
 type Refusal = (Option<CredentialKind>, Failure);
 
-/// A credential taken apart, with the questions that the set has to answer.
-struct Parsed<'a> {
-    kind: CredentialKind,
-    usable: bool,
-    reading: Reading<'a>,
-    facts: Arc<Facts>,
-}
-
-/// What a credential is, once it is read.
-#[allow(
-    clippy::large_enum_variant,
-    reason = "there is one for each credential, and it never moves"
-)]
-enum Reading<'a> {
-    /// A token, and what it may be remembered by.
-    Token(Token<'a>, Option<Fingerprint>),
-    /// A token that was verified before: nobody has to read it again.
-    Known,
-    /// Claims that the gateway has verified.
-    Verified,
-    /// No token.
-    Malformed,
-}
-
-impl<'a> Parsed<'a> {
-    fn found(credential: &'a Credential<'_>, verifier: &Verifier<'_>) -> Self {
-        let text = &*credential.text;
-        let fingerprint = match credential.usable {
-            true => verifier.fingerprint(credential.kind, text),
-            false => None,
-        };
-        let known = fingerprint.and_then(|fingerprint| verifier.recall(&fingerprint));
-        let (reading, facts) = match known {
-            Some(facts) => (Reading::Known, facts),
-            None => read(text, fingerprint),
-        };
-        Self {
-            kind: credential.kind,
-            usable: credential.usable,
-            reading,
-            facts,
-        }
-    }
-
-    /// What the gateway says it has verified is a bearer token, in whatever place that stood.
-    fn verified(verified: &'a VerifiedClaims) -> Self {
-        let facts = Facts::of_claims(&verified.claims);
-        let (reading, facts) = match verified.is_usable() {
-            true => (Reading::Verified, facts),
-            false => (Reading::Malformed, Facts::of_unreadable(facts.ids)),
-        };
-        Self {
-            kind: CredentialKind::Bearer,
-            usable: true,
-            reading,
-            facts: Arc::new(facts),
-        }
-    }
-
-    fn is_readable(&self) -> bool {
-        !matches!(self.reading, Reading::Malformed)
-    }
-
-    /// Keys of API Manager have no `azp` and no `entity_id`: what they lack says nothing.
-    fn lacking(&self) -> Lacking {
-        match self.kind {
-            CredentialKind::Bearer => self.facts.lacking,
-            CredentialKind::ApiKey | CredentialKind::InternalKey => Lacking::NOTHING,
-        }
-    }
-
-    fn revoked(&self, view: &View) -> Option<Reason> {
-        if self.facts.ids.iter().any(|id| view.has_token(*id)) {
-            return Some(Reason::TokenRevoked);
-        }
-        if self.is_not_newer(self.facts.app.and_then(|id| view.app_revoked_at(id))) {
-            return Some(Reason::AppRevoked);
-        }
-        self.is_not_newer(
-            self.facts
-                .subject
-                .and_then(|id| view.subject_revoked_at(id)),
-        )
-        .then_some(Reason::SubjectRevoked)
-    }
-
-    /// A token that was issued in the second of the revocation is revoked too: nobody can tell which came first. So is one
-    /// that does not say when it was issued.
-    fn is_not_newer(&self, revoked_at: Option<UnixMillis>) -> bool {
-        let issued_at = self.facts.iat.0;
-        revoked_at.is_some_and(|revoked_at| {
-            issued_at.is_none_or(|issued_at| issued_at <= revoked_at.second())
-        })
-    }
-
-    /// What a revoked credential of this kind is told: by the original's text, or where the original would not have
-    /// looked at it, as if it were not there.
-    fn revoked_answer(&self) -> Answer {
-        match (&self.reading, self.kind) {
-            (Reading::Malformed, _) if self.usable => self.undecodable(),
-            (Reading::Malformed, _) => Answer::NoCredential,
-            (_, CredentialKind::Bearer) => Answer::InvalidJwt,
-            (_, CredentialKind::ApiKey | CredentialKind::InternalKey) => Answer::InvalidCredentials,
-        }
-    }
-
-    fn undecodable(&self) -> Answer {
-        match self.kind {
-            CredentialKind::Bearer => Answer::UndecodableJwt,
-            CredentialKind::ApiKey => Answer::ApiKeyFailed,
-            CredentialKind::InternalKey => Answer::InternalKeyFailed,
-        }
-    }
-
-    /// Whether it is good. Returns whether its signature was known to be.
-    fn verify(&self, verifier: &Verifier<'_>) -> Result<bool, Failure> {
-        let Self { kind, facts, .. } = self;
-        match &self.reading {
-            Reading::Token(token, fingerprint) => verifier
-                .verify(*kind, token, facts, *fingerprint)
-                .map(|()| false),
-            Reading::Known => verifier.facts(*kind, facts).map(|()| true),
-            Reading::Verified => verifier.facts(*kind, facts).map(|()| false),
-            Reading::Malformed => Err(Failure {
-                answer: self.undecodable(),
-                reason: Reason::Malformed,
-            }),
-        }
-    }
-}
-
-/// Reads the text of a credential.
-fn read(text: &str, fingerprint: Option<Fingerprint>) -> (Reading<'_>, Arc<Facts>) {
-    match Token::parse(text) {
-        Ok(token) => {
-            let facts = Facts::of_token(&token);
-            (Reading::Token(token, fingerprint), Arc::new(facts))
-        }
-        // An opaque token is its own name.
-        Err(Malformed) => {
-            let ids = match text.len() <= Identifier::MAX_BYTES {
-                true => vec![TokenId::of(text)],
-                false => Vec::new(),
-            };
-            (Reading::Malformed, Arc::new(Facts::of_unreadable(ids)))
-        }
-    }
-}
-
 /// Asks everything in one version of the set: the answer belongs to the version that goes with it.
 fn ask(set: &RevokedSet, parsed: &[Parsed<'_>]) -> (Arc<str>, Option<Refusal>) {
     set.read(|view| {
@@ -372,6 +223,16 @@ fn ask(set: &RevokedSet, parsed: &[Parsed<'_>]) -> (Arc<str>, Option<Refusal>) {
         });
         (Arc::clone(view.version()), revoked)
     })
+}
+
+/// The first credential that nobody could look at: what nobody has asked for in the set goes nowhere.
+fn unseen(parsed: &[Parsed<'_>]) -> Option<Refusal> {
+    let unseen = parsed.iter().find(|credential| !credential.is_seen())?;
+    let failure = Failure {
+        answer: unseen.revoked_answer(),
+        reason: Reason::Malformed,
+    };
+    Some((Some(unseen.kind), failure))
 }
 
 /// The first credential that lets the request pass, and whether it was known.

@@ -12,6 +12,7 @@ mod decide;
 mod encoding;
 mod facts;
 mod keys;
+mod parsed;
 mod request;
 mod token;
 mod verified;

@@ -2,8 +2,10 @@
 //! [`Layer`] around a [`tower`] service.
 //!
 //! It is configured by the same file as the process, of which `enforcer.authService`, `enforcer.restServer` and `log` mean
-//! nothing here, and it keeps the same promises: a complete set before anything is decided, its own log before each ACK,
-//! the policy of [`crate::staleness`] when no adapter confirms the set any more.
+//! nothing here. A file with a `[next]` is refused: nobody asks it here, and what is left to it would pass.
+//!
+//! It keeps the same promises: a complete set before anything is decided, its own log before each ACK, the policy of
+//! [`crate::staleness`] when no adapter confirms the set any more.
 //!
 //! ```no_run
 //! use std::path::Path;
@@ -29,6 +31,7 @@
 
 use std::{fmt, sync::Arc};
 
+use anyhow::ensure;
 use http::{HeaderMap, request::Parts as RequestParts};
 use prometheus_client::registry::Registry;
 use rescind_authz::{CredentialNames, Headers, Request};
@@ -83,6 +86,11 @@ pub struct Route {
 /// Reads certificates, keys and the own log, and prepares the subscription to the adapters of `config`. Nothing is decided
 /// but by "not ready" before [`Background::run`] has brought a complete set, unless the own log holds one.
 pub fn subscribe(config: &Config) -> anyhow::Result<(Embedded, Background)> {
+    // In front of another enforcer credentials are not verified, and may be missing.
+    ensure!(
+        !config.next.is_configured(),
+        "next.address: an enforcer inside a proxy asks nobody; leave [next] out"
+    );
     let certificates = parts::certificates(config)?;
     let mut registry = registry("embedded enforcer", env!("CARGO_PKG_VERSION"));
     let parts = Parts::build(config, &certificates, &mut registry)?;

@@ -143,21 +143,21 @@ impl Subscription {
     /// Whether an adapter that cannot say whether its set is whole is believed to be so.
     #[must_use]
     pub fn allowing_unproven(self, allow_unproven: bool) -> Self {
-        Self {
+        let subscription = Self {
             allow_unproven,
             ..self
-        }
+        };
+        subscription.restored();
+        subscription
     }
 
     /// What an earlier process of this boot left is as good as it was then, and as old as it is.
     fn restored(&self) {
         let state = self.durable.state();
-        if let Some(checkpoint) = state.checkpoint
-            && state.complete
-        {
-            self.age.restore(checkpoint.boot);
-        }
-        if state.complete {
+        if state.complete || state.unproven && self.allow_unproven {
+            if let Some(checkpoint) = state.checkpoint {
+                self.age.restore(checkpoint.boot);
+            }
             self.readiness.complete();
         }
         let (total, version) = self.set.read(|view| (view.len(), view.version().clone()));
@@ -264,11 +264,11 @@ impl Subscription {
             return;
         }
         self.age.current();
-        if !self.durable.state().complete {
+        if !self.durable.state().unproven {
             // What cannot be written is said by the log itself.
             let _ = self
                 .durable
-                .commit(&[], None, |state| state.complete = true);
+                .commit(&[], None, |state| state.unproven = true);
         }
         self.ready();
     }

@@ -1,36 +1,53 @@
 //! The query of a request target: form-encoded parameters, and a target without one of them.
+//!
+//! Choreo Connect ends a parameter at `&` and at `;` (Apache's `URLEncodedUtils`); the form encoding of today ends it at
+//! `&` alone. What either of them finds is found here.
 
 use std::borrow::Cow;
 
-/// The decoded values of the parameter called `name` (compared with case), in order, empty ones left out.
+/// What ends a parameter for Choreo Connect.
+const ENDS: [char; 2] = ['&', ';'];
+
+/// The decoded values of the parameter called `name` (compared with case), empty ones left out: those that Choreo Connect
+/// sees, in order, then those that are others where `;` ends nothing.
 pub(crate) fn values<'a>(path: &'a str, name: &str) -> impl Iterator<Item = Cow<'a, str>> {
-    pairs(path)
+    let others = query(path).split('&').filter(|pair| pair.contains(';'));
+    query(path)
+        .split(ENDS)
+        .chain(others)
         .filter(move |pair| named(pair, name))
         .map(|pair| decode(pair.split_once('=').map_or("", |(_, value)| value)))
         .filter(|value| !value.is_empty())
 }
 
-/// The target without each parameter called `name`; every other byte stays as it is. `None` where there is no such
-/// parameter.
+/// The target without each parameter called `name`, as Choreo Connect sees them; every other byte stays as it is, but what
+/// is first now has a `?` before it. `None` where there is no such parameter.
 pub(crate) fn without(path: &str, name: &str) -> Option<String> {
-    if !pairs(path).any(|pair| named(pair, name)) {
+    if !query(path).split(ENDS).any(|pair| named(pair, name)) {
         return None;
     }
     let (target, query) = path.split_once('?')?;
     let mut rest = target.to_owned();
-    let mut separator = '?';
-    for pair in query.split('&').filter(|pair| !named(pair, name)) {
-        rest.push(separator);
-        rest.push_str(pair);
-        separator = '&';
+    // What ends one parameter stands before the next one, and goes with it.
+    let (mut before, mut pairs) = ("", query);
+    let mut is_first = true;
+    loop {
+        let end = pairs.find(ENDS).unwrap_or(pairs.len());
+        let (pair, tail) = pairs.split_at(end);
+        if !named(pair, name) {
+            rest.push_str(if is_first { "?" } else { before });
+            rest.push_str(pair);
+            is_first = false;
+        }
+        if tail.is_empty() {
+            return Some(rest);
+        }
+        (before, pairs) = tail.split_at(1);
     }
-    Some(rest)
 }
 
-fn pairs(path: &str) -> impl Iterator<Item = &str> {
-    path.split_once('?')
-        .map_or("", |(_, query)| query)
-        .split('&')
+fn query(path: &str) -> &str {
+    path.split_once('?').map_or("", |(_, query)| query)
 }
 
 fn named(pair: &str, name: &str) -> bool {
@@ -101,6 +118,13 @@ mod tests {
             ("/pets?apikeys=a", &[]),
             ("/apikey=a", &[]),
             ("/pets?a=1?&apikey=b", &["b"]),
+            ("/pets?x=1;apikey=a.b.c", &["a.b.c"]),
+            ("/pets?;apikey=a.b.c;", &["a.b.c"]),
+            ("/pets?x;%61pikey=a.b.c;y&apikey=d", &["a.b.c", "d"]),
+            // Read at `;` first, as the original does, and then as if a `;` were nothing.
+            ("/pets?apikey=a.b.c;x=1", &["a.b.c", "a.b.c;x=1"]),
+            ("/pets?apikey=;apikey=b", &["b", ";apikey=b"]),
+            ("/pets?apikey=a%3Bb", &["a;b"]),
         ] {
             assert_eq!(all(path), expected, "{path}");
         }
@@ -120,6 +144,11 @@ mod tests {
                 Some("/p%20q?x=%2f+&&y=?z"),
             ),
             ("/pets?apikey=k&apikey=l", Some("/pets")),
+            ("/pets?x=1;apikey=k", Some("/pets?x=1")),
+            ("/pets?apikey=k;x=1;y&z", Some("/pets?x=1;y&z")),
+            ("/pets?x=1;apikey=k&y=2;z", Some("/pets?x=1&y=2;z")),
+            ("/pets?x=1&apikey=k;y=2", Some("/pets?x=1;y=2")),
+            ("/pets?x=1;y=2", None),
         ] {
             assert_eq!(without(path, "apikey").as_deref(), expected, "{path}");
         }
@@ -133,7 +162,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_parameter_is_left_after_it_is_taken_out(query in "(apikey|%61pikey|x|&|=|%|\\+|k|\\?){0,24}") {
+        fn no_parameter_is_left_after_it_is_taken_out(query in "(apikey|%61pikey|x|&|;|=|%|\\+|k|\\?){0,24}") {
             let path = format!("/pets?{query}");
             let rest = without(&path, "apikey").unwrap_or(path);
             prop_assert_eq!(values(&rest, "apikey").count(), 0);

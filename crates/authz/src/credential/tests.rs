@@ -118,6 +118,16 @@ fn the_first_parameter_is_usable_where_there_is_no_header() {
         &[(ApiKey, "a.b.c", true), (ApiKey, "d.e.f", false)],
     );
     check(&[], "/pets?apikey=a%2Eb.c%3D", &[(ApiKey, "a.b.c=", true)]);
+    check(&[], "/pets?x=1;apikey=a.b.c", &[(ApiKey, "a.b.c", true)]);
+    check(
+        &[],
+        "/pets?apikey=a.b.c;x=1&apikey=d.e.f",
+        &[
+            (ApiKey, "a.b.c", true),
+            (ApiKey, "d.e.f", false),
+            (ApiKey, "a.b.c;x=1", false),
+        ],
+    );
     check(
         &[("apikey", "x")],
         "/pets?apikey=a.b.c",
@@ -154,6 +164,9 @@ fn the_number_of_credentials_is_bounded() {
         seen(&[], &format!("/?{}", of(MAX_CREDENTIALS + 1))),
         Err(TooMany)
     );
+    // Both readings count.
+    let query = format!("{};x", of(MAX_CREDENTIALS));
+    assert_eq!(seen(&[], &format!("/?{query}")), Err(TooMany));
     let header = vec!["Bearer a.b.c"; MAX_CREDENTIALS + 1].join(",");
     assert_eq!(seen(&[("authorization", &header)], "/"), Err(TooMany));
 }
@@ -171,7 +184,7 @@ proptest! {
     fn at_most_one_of_each_kind_is_usable(
         header in "(Bearer| |,|a\\.b\\.c|x|\\.|\t){0,16}",
         key in "(a\\.b\\.c| |,|x|=){0,8}",
-        query in "(apikey|=|&|a\\.b\\.c|%2E|x|\\?){0,16}",
+        query in "(apikey|=|&|;|a\\.b\\.c|%2E|x|\\?){0,16}",
     ) {
         let path = format!("/pets?{query}");
         let Ok(found) = seen(&[("authorization", &header), ("apikey", &key)], &path) else {

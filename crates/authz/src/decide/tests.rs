@@ -2,11 +2,11 @@
 
 use std::sync::LazyLock;
 
-use rescind_revocation::{Entry, Expiry};
+use rescind_revocation::{Entry, Expiry, TokenId, UnixMillis};
 
 use super::*;
 use crate::{
-    ClaimValue, IssuerKeys, Jwks, VerificationKey,
+    ClaimValue, IssuerKeys, Jwks, VerificationKey, VerifiedClaims,
     testing::{ISSUER_A, ISSUER_B, OWN, jwks},
 };
 use CredentialKind::{ApiKey, Bearer, InternalKey};
@@ -16,11 +16,13 @@ mod gateway;
 mod keys;
 mod known;
 mod passing;
+mod revocation_only;
 mod revoked;
 mod routes;
 mod several;
 mod tokens;
 mod twins;
+mod unreadable;
 
 pub(super) const NOW: u64 = 1_700_000_000;
 pub(super) const ISSUER: &str = "https://localhost:9443/oauth2/token";
@@ -79,10 +81,22 @@ pub(super) fn internal_key(claims: &str) -> String {
     )
 }
 
+/// Headers as bytes: not all of them are texts.
+struct Sent<'h>(&'h [(String, Vec<u8>)]);
+
+impl Headers for Sent<'_> {
+    fn values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        self.0
+            .iter()
+            .filter(move |(header, _)| header.eq_ignore_ascii_case(name))
+            .map(|(_, value)| &**value)
+    }
+}
+
 /// One row: a request and what surrounds it.
 pub(super) struct Row {
     name: &'static str,
-    headers: Vec<(String, String)>,
+    headers: Vec<(String, Vec<u8>)>,
     path: String,
     names: CredentialNames,
     verification: Verification,
@@ -116,6 +130,11 @@ pub(super) fn row(name: &'static str) -> Row {
 
 impl Row {
     pub(super) fn header(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into().into_bytes()));
+        self
+    }
+
+    pub(super) fn bytes(mut self, name: &str, value: &[u8]) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
@@ -144,6 +163,11 @@ impl Row {
 
     pub(super) fn time_only(mut self) -> Self {
         self.verification = Verification::TimeOnly;
+        self
+    }
+
+    pub(super) fn revocation_only(mut self) -> Self {
+        self.verification = Verification::RevocationOnly;
         self
     }
 
@@ -246,15 +270,11 @@ impl Row {
     pub(super) fn decide_by(&self, policy: &Policy, keys: &KeySet) -> Decision {
         let set = RevokedSet::new();
         set.apply(&self.revoked, "7-0a0b0c0d");
-        let headers: Vec<_> = self
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
+        let headers = Sent(&self.headers);
         let request = Request {
             names: self.route.as_ref(),
             verified: &self.verified,
-            ..Request::new("GET", &self.path, &headers[..])
+            ..Request::new("GET", &self.path, &headers)
         };
         policy.decide(&request, keys, &set, UnixSeconds(self.now))
     }

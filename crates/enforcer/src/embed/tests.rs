@@ -170,3 +170,12 @@ async fn its_metrics_and_its_health_can_be_asked() {
     let line = r#"enforcer_checks_total{outcome="not_ready"} 1"#;
     assert!(page.contains(line), "{page}");
 }
+
+#[test]
+fn nobody_behind_it_is_asked_so_none_may_be_configured() {
+    let mut config = Config::default();
+    config.next.address = "enforcer".to_owned();
+    let error = subscribe(&config).unwrap_err();
+    let text = "next.address: an enforcer inside a proxy asks nobody; leave [next] out";
+    assert_eq!(error.to_string(), text);
+}

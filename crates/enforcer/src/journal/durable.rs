@@ -274,6 +274,7 @@ fn log(restored: &Restored) {
         %version,
         same_boot = restored.same_boot,
         complete = restored.state.complete,
+        unproven = restored.state.unproven,
         torn_bytes = restored.torn_bytes,
         "Revoked tokens restored from the enforcer's own log"
     );

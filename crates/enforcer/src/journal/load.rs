@@ -16,7 +16,7 @@ use super::{
 pub struct Restored {
     /// The set, with the newest cursor as its version.
     pub set: RevokedSet,
-    /// What was known of it. `complete` is false where the machine has started anew since: the last records may be missing.
+    /// What was known of it. Nothing of its being whole where the machine has started anew since.
     pub state: State,
     /// What the subscription had put beside it.
     pub marks: Vec<u8>,
@@ -64,7 +64,9 @@ pub(super) fn load(directory: &Directory, boot: u128) -> Result<Option<Found>, R
     let mut state = told.state.unwrap_or_default();
     let same_boot = log.header.boot == boot;
     let set = loader.finish(state.newest_cursor());
-    state.complete &= same_boot;
+    if !same_boot {
+        state.forget_boot();
+    }
     Ok(Some(Found {
         restored: Restored {
             set,

@@ -12,8 +12,10 @@ pub struct State {
     cursors: Vec<(Box<str>, Box<str>)>,
     /// Before this second the adapter has dropped expired entries.
     pub horizon: UnixSeconds,
-    /// Whether the set was whole once; what came later only added to it.
+    /// Whether an adapter has said that the set is whole; what came later only added to it.
     pub complete: bool,
+    /// Whether it was taken for whole, by an adapter that cannot say so. Worth something only where that is allowed.
+    pub unproven: bool,
     /// When an adapter said last that this is all there is.
     pub checkpoint: Option<Checkpoint>,
 }
@@ -29,6 +31,7 @@ pub struct Checkpoint {
 
 const COMPLETE: u8 = 1;
 const CHECKPOINT: u8 = 2;
+const UNPROVEN: u8 = 4;
 
 impl State {
     /// The place that is held in `ledger`; `""` where none is.
@@ -70,7 +73,8 @@ impl State {
     pub(super) fn encode(&self, bytes: &mut Vec<u8>) {
         let complete = if self.complete { COMPLETE } else { 0 };
         let checkpoint = self.checkpoint.map_or(0, |_| CHECKPOINT);
-        bytes.push(complete | checkpoint);
+        let unproven = if self.unproven { UNPROVEN } else { 0 };
+        bytes.push(complete | checkpoint | unproven);
         bytes.extend(self.horizon.0.to_be_bytes());
         if let Some(Checkpoint { wall, boot }) = self.checkpoint {
             bytes.extend(wall.0.to_be_bytes());
@@ -85,7 +89,18 @@ impl State {
         }
     }
 
+    /// What the machine knew before it started anew is worth nothing now: the last records may be missing, and moments by
+    /// its clock are moments no more.
+    pub(super) fn forget_boot(&mut self) {
+        self.complete = false;
+        self.unproven = false;
+        self.checkpoint = None;
+    }
+
     /// Takes a state off `bytes`; `None` where there is none.
+    ///
+    /// An older enforcer wrote *complete* for what was unproven too. Whoever says that a set is whole says that it is all
+    /// there is: without such a moment it was unproven for certain.
     pub(super) fn decode(bytes: &mut &[u8]) -> Option<Self> {
         let [flags] = take(bytes)?;
         let horizon = UnixSeconds(u64::from_be_bytes(take(bytes)?));
@@ -98,10 +113,12 @@ impl State {
         };
         let [count] = take(bytes)?;
         let cursors = (0..count).map(|_| Some((text(bytes)?, text(bytes)?)));
+        let complete = flags & COMPLETE != 0;
         Some(Self {
             cursors: cursors.collect::<Option<_>>()?,
             horizon,
-            complete: flags & COMPLETE != 0,
+            complete: complete && checkpoint.is_some(),
+            unproven: flags & UNPROVEN != 0 || complete && checkpoint.is_none(),
             checkpoint,
         })
     }
@@ -139,6 +156,7 @@ mod tests {
         ] {
             state.complete = complete;
             state.checkpoint = checkpoint;
+            state.unproven = !complete;
             state.horizon.0 += 600;
             let mut bytes = Vec::new();
             state.encode(&mut bytes);
@@ -150,6 +168,20 @@ mod tests {
                 assert_eq!(State::decode(&mut &bytes[..length]), None, "{length}");
             }
             state.set_cursor("a", "1-0a0b0c0d");
+        }
+    }
+
+    #[test]
+    fn what_an_older_enforcer_called_complete_without_a_moment_was_unproven() {
+        for (flags, moment, complete, unproven) in [
+            (COMPLETE, &[][..], false, true),
+            (COMPLETE | CHECKPOINT, &[0; 16], true, false),
+            (CHECKPOINT, &[0; 16], false, false),
+            (0, &[], false, false),
+        ] {
+            let bytes = [&[flags], &[0; 8][..], moment, &[0]].concat();
+            let state = State::decode(&mut &bytes[..]).unwrap();
+            assert_eq!((state.complete, state.unproven), (complete, unproven));
         }
     }
 

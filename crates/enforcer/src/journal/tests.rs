@@ -19,6 +19,11 @@ mod failures;
 
 const BOOT: u128 = 7;
 
+const CHECKPOINT: Checkpoint = Checkpoint {
+    wall: UnixMillis(5),
+    boot: 6,
+};
+
 fn token(n: u64) -> Entry {
     Entry::Token {
         id: TokenId::of(&format!("token-{n}")),
@@ -45,10 +50,7 @@ fn state(cursor: &str) -> State {
     let mut state = State::default();
     state.horizon = UnixSeconds(600);
     state.complete = true;
-    state.checkpoint = Some(Checkpoint {
-        wall: UnixMillis(5),
-        boot: 6,
-    });
+    state.checkpoint = Some(CHECKPOINT);
     state.set_cursor("", cursor);
     state
 }

@@ -56,6 +56,22 @@ fn revocation_beats_what_the_gateway_says() {
             .revoked("second"),
         Reason::TokenRevoked,
     );
+    for (claim, app, subject, reason) in [
+        ("azp", "revoked", "", Reason::AppRevoked),
+        ("entity_id", "", "revoked", Reason::SubjectRevoked),
+    ] {
+        row("without a name, beside a good key")
+            .verified(&[("exp", EXP), (claim, Text("revoked"))])
+            .key(api_key(r#""jti":"g""#))
+            .revoked_app(app, NOW * 1000)
+            .revoked_subject(subject, NOW * 1000)
+            .denied(Answer::UndecodableJwt, reason, Bearer);
+    }
+    row("a time that is none, beside a good key")
+        .verified(&[("jti", Text(JTI)), ("iat", Other), ("azp", Text("app"))])
+        .key(api_key(r#""jti":"g""#))
+        .revoked_app("app", 1)
+        .denied(Answer::UndecodableJwt, Reason::AppRevoked, Bearer);
     good(row("issued in the next second"))
         .revoked_app("app", NOW * 1000)
         .allowed(Bearer);

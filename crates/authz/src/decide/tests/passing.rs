@@ -36,6 +36,8 @@ fn the_key_is_taken_out_of_the_path_and_nothing_else() {
         (format!("/p%20q?apikey={key}"), Some("/p%20q")),
         (format!("/p?a=%2f&apikey={key}&b=+"), Some("/p?a=%2f&b=+")),
         (format!("/p?apikey={key}&b"), Some("/p?b")),
+        (format!("/p?a=1;apikey={key}"), Some("/p?a=1")),
+        (format!("/p?apikey={key};b"), Some("/p?b")),
     ] {
         let permit = row("query").path(path).allowed(ApiKey);
         assert_eq!(permit.path.as_deref(), expected);

@@ -48,6 +48,14 @@ fn any_revoked_credential_refuses_the_request() {
             .replace('=', "%3D")
             .replace('.', "%2E")
     )));
+    // Choreo Connect ends a parameter at `;` too.
+    for query in ["x=1;apikey=KEY", "x;%61pikey=KEY;y", "apikey=KEY;x=1"] {
+        let query = query.replace("KEY", &api_key(r#""jti":"k""#));
+        key(row("a parameter beside a `;`").path(format!("/?{query}")));
+        key(row("the same, beside a good token")
+            .bearer(good())
+            .path(format!("/?{query}")));
+    }
     key(row("in a header of two keys").key(format!(
         "{},{}",
         api_key(r#""jti":"g""#),

@@ -31,6 +31,7 @@ fn commit(durable: &mut Durable, n: u64) -> Result<(), Undurable> {
     durable.commit(&[token(n)], None, |state| {
         state.set_cursor("", &format!("{n}-0a"));
         state.complete = true;
+        state.checkpoint = Some(CHECKPOINT);
     })
 }
 

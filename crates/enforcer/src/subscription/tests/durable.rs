@@ -86,6 +86,67 @@ fn after_another_boot_it_waits_for_a_complete_adapter_and_resumes() {
     assert!(process(folder.path(), &clock).readiness.is_complete());
 }
 
+/// A process that believes an adapter which cannot say whether its set is whole.
+fn believing(folder: &Path, clock: &Arc<ManualClock>) -> Fixture {
+    let mut fixture = process(folder, clock);
+    fixture.subscription = fixture.subscription.allowing_unproven(true);
+    fixture
+}
+
+#[test]
+fn what_was_only_believed_is_whole_after_a_restart_where_it_still_is_believed() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = ManualClock::at(1_000_000, 1);
+    let mut before = believing(folder.path(), &clock);
+    before.apply("652374093", vec![token("a")], None).unwrap();
+    assert!(before.readiness.is_complete());
+    drop(before);
+
+    let believes = believing(folder.path(), &clock);
+    assert!(believes.has("a") && believes.readiness.is_complete());
+    drop(believes);
+    let mut proves = process(folder.path(), &clock);
+    assert!(proves.has("a") && !proves.readiness.is_complete());
+    assert_eq!(proves.age.link(), None);
+    let head = Some(("1-0a", true));
+    proves.apply("1-0a", vec![], head).unwrap();
+    assert!(proves.readiness.is_complete());
+    drop(proves);
+    assert!(process(folder.path(), &clock).readiness.is_complete());
+}
+
+#[test]
+fn what_was_proven_stays_so_beside_an_adapter_that_proves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = ManualClock::at(1_000_000, 1);
+    let mut before = believing(folder.path(), &clock);
+    before.apply("1-0a", vec![], Some(("1-0a", true))).unwrap();
+    drop(before);
+    let mut before = believing(folder.path(), &clock);
+    before.apply("652374093", vec![], None).unwrap();
+    drop(before);
+    assert!(process(folder.path(), &clock).readiness.is_complete());
+}
+
+#[test]
+fn a_moment_of_an_earlier_boot_is_none_of_this_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = ManualClock::at(5_000, 1);
+    let mut before = believing(folder.path(), &clock);
+    before.apply("1-0a", vec![], Some(("1-0a", true))).unwrap();
+    drop(before);
+    // After a boot it is believed again, hours before the next restart.
+    let clock = ManualClock::at(1_000, 2);
+    let mut before = believing(folder.path(), &clock);
+    assert!(!before.readiness.is_complete());
+    before.apply("652374093", vec![], None).unwrap();
+    drop(before);
+    clock.pass(Duration::from_secs(4));
+    let after = believing(folder.path(), &clock);
+    assert!(after.readiness.is_complete());
+    assert_eq!(after.age.link(), None);
+}
+
 #[test]
 fn a_set_is_as_old_as_the_last_word_that_it_is_all_there_is() {
     let folder = tempfile::tempdir().unwrap();
