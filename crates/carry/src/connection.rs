@@ -10,6 +10,10 @@ use h2::{
     Ping, PingPong,
     client::{self, SendRequest},
 };
+use http::{
+    HeaderValue, Request, Uri, Version,
+    header::{CONTENT_TYPE, TE},
+};
 use tokio::{
     net::TcpStream,
     time::{sleep, timeout},
@@ -40,6 +44,13 @@ const MAX_METADATA: u32 = 1024 * 1024;
 
 /// Calls that we cancelled are remembered, so that what is still on its way for them is not an error.
 const RESET_CALLS: usize = 1024;
+
+/// What a probe calls. An original that does not have it says so, which is an answer as good as any. No HTTP/2 ping: gRPC
+/// servers end a connection that is pinged more often than every five minutes.
+pub(crate) const HEALTH: &str = "/grpc.health.v1.Health/Check";
+
+/// A gRPC message with nothing in it.
+const EMPTY: &[u8] = &[0; 5];
 
 /// A connection, shared by its calls.
 pub(crate) struct Connection {
@@ -144,9 +155,33 @@ impl Slot {
     pub(crate) async fn sender(&self) -> Result<SendRequest<Bytes>, h2::Error> {
         let ready = self.connection.sender.clone().ready().await;
         if ready.is_err() {
-            self.connection.retired.store(true, Ordering::Relaxed);
+            self.retire();
         }
         ready
+    }
+
+    /// The connection takes no new calls; those under way go on.
+    pub(crate) fn retire(&self) {
+        self.connection.retired.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits for an answer of any kind to a call of `health`; even a reset is one. An error: the connection is gone.
+    pub(crate) async fn ask(&self, health: &Uri) -> Result<(), h2::Error> {
+        let mut request = Request::post(health.clone())
+            .version(Version::HTTP_2)
+            .body(());
+        if let Ok(request) = &mut request {
+            let headers = request.headers_mut();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+            headers.insert(TE, HeaderValue::from_static("trailers"));
+        }
+        let request = request.expect("method, address and version are sound");
+        let (response, mut question) = self.sender().await?.send_request(request, false)?;
+        question.send_data(Bytes::from_static(EMPTY), true)?;
+        match response.await {
+            Err(error) if error.is_reset() && error.is_remote() => Ok(()),
+            answered => answered.map(drop),
+        }
     }
 }
 

@@ -2,14 +2,16 @@
 
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
-use http::Uri;
-use hyper_util::client::legacy::connect::HttpConnector;
+use http::{Uri, uri::PathAndQuery};
+use hyper_util::client::legacy::connect::{HttpConnector, dns::GaiResolver};
 use rescind_runtime::tls::Asked;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tower::ServiceExt as _;
+
+use crate::resolve::Bounded;
 
 /// A dead path is noticed after about half a minute although nothing is sent. HTTP/2 pings cannot do that: gRPC servers
 /// end a connection that is pinged more often than every five minutes.
@@ -27,7 +29,7 @@ pub struct Upstream {
     pub server_name: ServerName<'static>,
     /// Whom we believe and who we are, asked anew at each handshake. ALPN is set by the carrier.
     pub tls: Arc<ClientConfig>,
-    /// The longest that a TCP connection may take.
+    /// The longest that a TCP connection may take, once the address is known.
     pub connect_timeout: Duration,
     /// The longest that TLS, and for gRPC the exchange of HTTP/2 settings, may take after it. Choreo Connect's adapter
     /// accepts connections long before it answers them.
@@ -43,7 +45,7 @@ pub struct Away {
 
 /// Makes connections to one upstream.
 pub(crate) struct Dialer {
-    connector: HttpConnector,
+    connector: HttpConnector<Bounded<GaiResolver>>,
     uri: Uri,
     server_name: ServerName<'static>,
     tls: Arc<ClientConfig>,
@@ -90,7 +92,7 @@ impl Dialer {
         if uri.port().is_none() || uri.path() != "/" {
             return Err(Away::new(format_args!("{address} is not host:port")));
         }
-        let mut connector = HttpConnector::new();
+        let mut connector = HttpConnector::new_with_resolver(Bounded(GaiResolver::new()));
         connector.enforce_http(false);
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(upstream.connect_timeout));
@@ -106,6 +108,13 @@ impl Dialer {
             alpn,
             handshake_timeout: upstream.handshake_timeout,
         })
+    }
+
+    /// Where `path` is at the upstream.
+    pub(crate) fn uri_of(&self, path: &'static str) -> Uri {
+        let mut parts = self.uri.clone().into_parts();
+        parts.path_and_query = Some(PathAndQuery::from_static(path));
+        Uri::from_parts(parts).expect("scheme, authority and path are all there")
     }
 
     /// Connects, and lets `open` make something of the connection within the time for handshakes.

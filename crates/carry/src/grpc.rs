@@ -48,6 +48,8 @@ pub struct Settings {
     pub ping_interval: Duration,
     /// The longest that an answer to a ping may take.
     pub ping_timeout: Duration,
+    /// The longest that an answer to a [probe](GrpcCarry::probe) may take.
+    pub probe_timeout: Duration,
 }
 
 impl Default for Settings {
@@ -58,6 +60,7 @@ impl Default for Settings {
             open_never_ends_ok: false,
             ping_interval: Duration::from_secs(330),
             ping_timeout: Duration::from_secs(20),
+            probe_timeout: Duration::from_secs(10),
         }
     }
 }
@@ -109,7 +112,8 @@ impl GrpcCarry {
         })
     }
 
-    /// Whether the upstream answers: at once while there is a connection, else by making one.
+    /// Whether the upstream answers: asks it by a call for its health, whatever it says to that. One that says nothing within
+    /// [`Settings::probe_timeout`] gets no new calls on that connection; those under way go on, since it may come back.
     ///
     /// # Errors
     ///

@@ -18,6 +18,7 @@ mod headers;
 mod http;
 mod metrics;
 mod pool;
+mod resolve;
 mod status;
 mod upload;
 

@@ -12,12 +12,13 @@ use futures_util::{
     future::{BoxFuture, Shared},
 };
 use h2::client::SendRequest;
-use tokio::time::Instant;
+use http::Uri;
+use tokio::time::{Instant, timeout};
 
 use crate::{
     Away, Metrics, Settings, Upstream,
-    connection::{Connection, Slot},
-    dial::{Dialer, HTTP_2},
+    connection::{Connection, HEALTH, Slot},
+    dial::{Dialer, HTTP_2, chain},
 };
 
 /// After a failed attempt calls are refused for so long without another one: many callers are not many attempts.
@@ -32,6 +33,8 @@ const TRIES: usize = 3;
 /// Connections to one upstream.
 pub(crate) struct Pool {
     dialer: Arc<Dialer>,
+    /// What a probe asks for.
+    health: Uri,
     settings: Settings,
     metrics: Arc<Metrics>,
     state: Arc<Mutex<State>>,
@@ -53,8 +56,10 @@ impl Pool {
         settings: Settings,
         metrics: Arc<Metrics>,
     ) -> Result<Self, Away> {
+        let dialer = Dialer::new(upstream, HTTP_2)?;
         Ok(Self {
-            dialer: Arc::new(Dialer::new(upstream, HTTP_2)?),
+            health: dialer.uri_of(HEALTH),
+            dialer: Arc::new(dialer),
             settings,
             metrics,
             state: Arc::default(),
@@ -75,17 +80,25 @@ impl Pool {
         ))
     }
 
-    /// Whether there is a connection; makes one if not.
+    /// Whether the upstream answers a question, on the connection that the next call would have.
     pub(crate) async fn probe(&self) -> Result<(), Away> {
-        let attempt = {
-            let mut state = self.state();
-            state.open.retain(|connection| connection.is_open());
-            if !state.open.is_empty() {
-                return Ok(());
+        let within = self.settings.probe_timeout;
+        let mut lost = None;
+        for _ in 0..TRIES {
+            let slot = self.slot().await?;
+            match timeout(within, slot.ask(&self.health)).await {
+                Ok(Ok(())) => return Ok(()),
+                // That connection went away, which an upstream may do at any time: the next one tells.
+                Ok(Err(error)) => lost = Some(Away::new(chain(&error))),
+                Err(_) => {
+                    slot.retire();
+                    return Err(Away::new(format_args!(
+                        "it does not answer within {within:?}"
+                    )));
+                }
             }
-            self.attempt(&mut state)
-        };
-        attempt.await
+        }
+        Err(lost.expect("each try that does not return leaves its error"))
     }
 
     async fn slot(&self) -> Result<Slot, Away> {

@@ -12,7 +12,7 @@ use super::{
     original::{Listening, echo},
     soon, upstream,
 };
-use crate::Settings;
+use crate::{Settings, connection::HEALTH};
 
 #[tokio::test]
 async fn nobody_there_is_unavailable_at_once() {
@@ -180,4 +180,56 @@ async fn an_original_that_answers_no_ping_is_away() {
     assert_eq!(soon(body.data()).await.unwrap().unwrap(), "y");
     original.freeze();
     assert_eq!(read(body).await.1.unwrap()["grpc-status"], "14");
+}
+
+#[tokio::test]
+async fn an_original_that_stands_still_is_away_when_it_is_asked_and_gets_no_new_calls() {
+    let original = Original::start(echo).await;
+    let settings = Settings {
+        probe_timeout: Duration::from_secs(2),
+        ..Settings::default()
+    };
+    let mut upstream = original.upstream();
+    upstream.handshake_timeout = Duration::from_secs(2);
+    let world = World::with(&upstream, settings).await;
+    assert_eq!(world.carry.probe().await, Ok(()));
+    assert_eq!(world.carry.probe().await, Ok(()));
+    original.freeze();
+    let away = soon(world.carry.probe()).await.unwrap_err().to_string();
+    assert!(away.contains("does not answer"), "{away}");
+    // Its connection takes no new calls: they are told at once, and do not wait for their own time to be up.
+    assert_eq!(world.caller.unary(b"x").await.status(), "14");
+    assert!(soon(world.carry.probe()).await.is_err());
+}
+
+#[tokio::test]
+async fn calls_under_way_outlive_a_question_that_was_not_answered() {
+    let (silent, mut questions) = tokio::sync::mpsc::unbounded_channel();
+    let original = Original::start(move |call| {
+        let silent = silent.clone();
+        async move {
+            if call.head.uri().path() == HEALTH {
+                silent.send(call).unwrap();
+                return;
+            }
+            echo(call).await;
+        }
+    })
+    .await;
+    let settings = Settings {
+        probe_timeout: Duration::from_millis(100),
+        ..Settings::default()
+    };
+    let world = World::with(&original.upstream(), settings).await;
+    let mut call = world.caller.call(&[]).await;
+    call.requests.send_data("x".into(), false).unwrap();
+    let mut body = soon(call.response).await.unwrap().into_body();
+    assert_eq!(soon(body.data()).await.unwrap().unwrap(), "x");
+    assert!(world.carry.probe().await.is_err());
+    assert!(soon(questions.recv()).await.is_some());
+    call.requests.send_data("y".into(), true).unwrap();
+    let (data, end) = read(body).await;
+    assert_eq!(data, b"y");
+    assert_eq!(end.unwrap()["grpc-status"], "0");
+    assert_eq!(world.caller.unary(b"z").await.status(), "0");
 }

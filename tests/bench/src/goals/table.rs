@@ -56,6 +56,7 @@ pub const GOALS: &[Goal] = &[
         .peer("an empty ext_authz handler"),
     goal("envoy.share", "32 connections", AtLeast(0.95)).peer("an empty ext_authz handler, requests/s"),
     goal("next.added_p50_ms", "one check after the other", AtMost(0.15)),
+    goal("next.share", "32 checks at once", AtLeast(0.60)).peer("the one behind alone, checks/s"),
     goal("start.enforcer_ms", "own image of 100 000", AtMost(200.0)),
     goal("start.enforcer_ms", "own image of 10 000 000", AtMost(1500.0)),
 
