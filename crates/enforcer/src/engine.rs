@@ -92,8 +92,7 @@ impl Engine {
             (Standing::Fresh, Ok(request)) => self.ask(request, now),
             (Standing::Stale, Ok(request)) => {
                 let settings = self.freshness.settings();
-                let policy = stale_policy.unwrap_or(settings.policy);
-                let refused = policy.refuses(request.method);
+                let refused = settings.policy_of(stale_policy).refuses(request.method);
                 match self.ask(request, now) {
                     // What is known to be revoked, or bad, is so on any set.
                     Decision::Allow(_) if refused => self.refuse(settings.answer, Reason::Stale),

@@ -25,7 +25,7 @@ use crate::{
     metrics::Metrics,
     next::{Dial, Link as NextLink},
     readiness::Readiness,
-    staleness::{Freshness, StalePolicy},
+    staleness::Freshness,
     subscription::{Signals, Subscription},
 };
 
@@ -106,21 +106,17 @@ pub(crate) fn link(
     let mut link = ClientConfig::new(xds.endpoints(), security, instance);
     link.max_message_bytes = xds.max_message_size;
     link.backoff_cap = Duration::from_secs(xds.retry_period);
-    let staleness = &config.enforcer.staleness;
-    link.declared = Declared {
-        adapters: Some(xds.adapters.len() as u64),
-        stale_after_s: Some(staleness.bound),
-        stale_policy: Some(name(staleness.policy).to_owned()),
-    };
+    link.declared = declared(config);
     Ok(link)
 }
 
-/// As the configuration and the adapter's status have it.
-fn name(policy: StalePolicy) -> &'static str {
-    match policy {
-        StalePolicy::Deny => "deny",
-        StalePolicy::DenyWrites => "deny-writes",
-        StalePolicy::Allow => "allow",
+/// What the adapters are told of this process, before any route is seen: what the configuration lets come counts.
+fn declared(config: &Config) -> Declared {
+    let staleness = config.enforcer.staleness.settings();
+    Declared {
+        adapters: Some(config.xds.adapters.len() as u64),
+        stale_after_s: Some(staleness.bound.as_secs()),
+        stale_policy: Some(staleness.weakest().as_str().to_owned()),
     }
 }
 
@@ -207,4 +203,36 @@ pub(crate) fn rest_carry(
 
 fn next_name(config: &Config) -> anyhow::Result<ServerName<'static>> {
     ServerName::try_from(config.next.server_name.clone()).context("next.serverName")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is declared by `[enforcer.staleness]` with these lines.
+    fn stale_policy(lines: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("enforcer.toml");
+        std::fs::write(&path, format!("[enforcer.staleness]\n{lines}")).unwrap();
+        let variables = std::collections::HashMap::<&str, &str>::new();
+        let config = Config::load(&path, &variables).unwrap().config;
+        declared(&config).stale_policy.unwrap()
+    }
+
+    #[test]
+    fn what_is_declared_is_the_weakest_that_any_route_may_come_to() {
+        for (lines, weakest) in [
+            // A route may say "allow" at any time.
+            ("", "allow"),
+            ("weakestRoute = 'deny'", "deny"),
+            ("weakestRoute = 'deny-writes'", "deny-writes"),
+            ("policy = 'allow'\nweakestRoute = 'deny'", "allow"),
+            (
+                "policy = 'deny-writes'\nweakestRoute = 'deny'",
+                "deny-writes",
+            ),
+        ] {
+            assert_eq!(stale_policy(lines), weakest, "{lines}");
+        }
+    }
 }

@@ -28,8 +28,8 @@ const SOURCE: &str = "source age";
 /// How often ages are looked at for the metrics and the warnings. Checks read them for themselves.
 const TICK: Duration = Duration::from_secs(1);
 
-/// What happens to a request while the set is stale.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// What happens to a request while the set is stale; the weaker, the greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StalePolicy {
     /// It is refused.
@@ -50,6 +50,8 @@ pub struct StaleSettings {
     pub source_bound: Option<Duration>,
     /// What then, where the route does not say.
     pub policy: StalePolicy,
+    /// How weak a route may be that says so itself.
+    pub weakest_route: StalePolicy,
     /// What a refused request is told.
     pub answer: Answer,
     /// How long an adapter may take for its first word before the policy decides.
@@ -123,16 +125,29 @@ impl FromStr for StalePolicy {
     }
 }
 
-/// 15 minutes, the source does not matter, deny with 503, 30 s of grace.
+/// 15 minutes, the source does not matter, deny with 503, routes say what they like, 30 s of grace.
 impl Default for StaleSettings {
     fn default() -> Self {
         Self {
             bound: Duration::from_secs(900),
             source_bound: None,
             policy: StalePolicy::Deny,
+            weakest_route: StalePolicy::Allow,
             answer: Answer::Stale,
             start_grace: Duration::from_secs(30),
         }
+    }
+}
+
+impl StaleSettings {
+    /// What holds for a route that says `route`, or nothing.
+    pub fn policy_of(&self, route: Option<StalePolicy>) -> StalePolicy {
+        route.unwrap_or(self.policy).min(self.weakest())
+    }
+
+    /// The weakest that any route can come to. It is known before any route is seen, so that others can rely on it.
+    pub fn weakest(&self) -> StalePolicy {
+        self.policy.max(self.weakest_route)
     }
 }
 

@@ -6,7 +6,7 @@
 //! | `rescind_internal_key_header` | `enforcer.security.authHeader.testConsoleHeaderName` |
 //! | `rescind_api_key_header` | `enforcer.security.apiKey.header` |
 //! | `rescind_api_key_query` | `enforcer.security.apiKey.query` |
-//! | `rescind_stale_policy` | `enforcer.staleness.policy` |
+//! | `rescind_stale_policy` | `enforcer.staleness.policy`, no weaker than `enforcer.staleness.weakestRoute` |
 //!
 //! An empty name is no place, except for the bearer token's. A value that cannot be one refuses the route's requests: a
 //! credential that is looked for in the wrong place would be missed.

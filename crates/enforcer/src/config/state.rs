@@ -25,6 +25,8 @@ pub struct Staleness {
     pub source_bound: u64,
     /// What then happens to a request, where its route does not say.
     pub policy: StalePolicy,
+    /// How weak a route may be that says so itself. The adapters are told the weaker of the two.
+    pub weakest_route: StalePolicy,
     /// The status of a refusal for that reason.
     pub status: StaleStatus,
     /// How long an adapter may take for its first word before the policy decides.
@@ -50,6 +52,7 @@ impl Staleness {
             bound: seconds(self.bound),
             source_bound: (self.source_bound > 0).then(|| seconds(self.source_bound)),
             policy: self.policy,
+            weakest_route: self.weakest_route,
             answer: match self.status {
                 StaleStatus::Unavailable => Answer::Stale,
                 StaleStatus::Unauthorized => Answer::StaleUnauthorized,
@@ -94,6 +97,7 @@ impl Default for Staleness {
             bound: 900,
             source_bound: 0,
             policy: StalePolicy::Deny,
+            weakest_route: StalePolicy::Allow,
             status: StaleStatus::Unavailable,
             start_grace: 30,
         }

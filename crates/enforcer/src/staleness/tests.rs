@@ -134,6 +134,30 @@ fn a_warning_comes_at_a_third_of_the_bound() {
 }
 
 #[test]
+fn a_route_is_no_weaker_than_is_allowed_to_it() {
+    use StalePolicy::{Allow, Deny, DenyWrites};
+    for (policy, weakest_route, route, holds) in [
+        (Deny, Allow, None, Deny),
+        (Deny, Allow, Some(Allow), Allow),
+        (Deny, DenyWrites, Some(Allow), DenyWrites),
+        (Deny, Deny, Some(Allow), Deny),
+        (Deny, Deny, Some(DenyWrites), Deny),
+        (Allow, Deny, None, Allow),
+        (Allow, Deny, Some(DenyWrites), DenyWrites),
+        (DenyWrites, Deny, Some(Allow), DenyWrites),
+        (DenyWrites, Deny, Some(Deny), Deny),
+    ] {
+        let settings = StaleSettings {
+            policy,
+            weakest_route,
+            ..StaleSettings::default()
+        };
+        assert_eq!(settings.policy_of(route), holds, "{settings:?} {route:?}");
+        assert!(holds <= settings.weakest());
+    }
+}
+
+#[test]
 fn each_policy_refuses_what_it_says() {
     for (policy, method, refused) in [
         (StalePolicy::Deny, "GET", true),
