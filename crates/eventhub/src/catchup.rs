@@ -13,6 +13,7 @@ mod listing;
 mod route;
 
 pub use list::Rows;
+use listing::Limits;
 pub use listing::{Listing, Part};
 
 /// Path below the service URL.
@@ -37,7 +38,8 @@ pub struct CatchupConfig {
     pub server_name: Option<String>,
     /// How long a connection may take, with its TLS handshake. Default: 10 s.
     pub connect_timeout: Duration,
-    /// How long the control plane may send nothing. Default: 60 s, since it reads its whole table first.
+    /// How long the control plane may send nothing. Default: 60 s, since it reads its whole table first. After twice that
+    /// a list is given up that comes more slowly than 16 KiB a second.
     pub read_timeout: Duration,
 }
 
@@ -179,7 +181,11 @@ impl Catchup {
             }
             status => return Err(CatchupError::Status(status.as_u16())),
         }
-        Ok(Listing::begin(response, now, MAX_LIST_BYTES))
+        let limits = Limits {
+            bytes: MAX_LIST_BYTES,
+            behind: self.config.read_timeout * 2,
+        };
+        Ok(Listing::begin(response, now, limits))
     }
 }
 

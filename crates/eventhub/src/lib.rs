@@ -13,6 +13,8 @@ mod failover;
 mod metrics;
 mod subscribe;
 #[cfg(test)]
+mod test_port;
+#[cfg(test)]
 mod test_tls;
 mod text;
 

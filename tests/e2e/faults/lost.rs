@@ -23,6 +23,12 @@ use crate::{
 /// The shortest that a configuration takes, in seconds.
 const BOUND: u64 = 20;
 
+/// How long an enforcer that starts waits for a word of an adapter, in seconds.
+const START_GRACE: u64 = 2;
+
+/// Longer than either, in seconds.
+const WATCH: u64 = START_GRACE + BOUND + 5;
+
 pub(crate) fn add(suite: &mut Suite) {
     suite.alone(
         "disk_lost_and_list_down_good_tokens_pass_known_revoked_ones_are_refused_and_no_new_enforcer_is_ready",
@@ -42,7 +48,7 @@ pub(crate) fn add(suite: &mut Suite) {
 async fn gateway(broker: &Broker, server: &mut ListServer) -> World {
     let hub = broker.fresh_url();
     let adapter = format!("{}\n{}", server.config(), hub_at(&hub));
-    let enforcer = format!("[enforcer.staleness]\nbound = {BOUND}\n");
+    let enforcer = format!("[enforcer.staleness]\nbound = {BOUND}\nstartGrace = {START_GRACE}\n");
     let world = World::start_from(|builder| {
         builder
             .hub(hub)
@@ -117,22 +123,9 @@ async fn disk_lost(broker: &Broker) {
     world.end(Part::Enforcer).await;
     world.forget_enforcer();
     world.begin_unready(Part::Enforcer).await;
-    let ask = || world.gateway().with_token(&live);
-    eventually(Duration::from_secs(20), ask, |answer| {
-        answer.body.contains("not loaded")
-    })
-    .await;
-    // Longer than any checkpoint takes to come.
-    let end = Instant::now() + Duration::from_secs(12);
-    while Instant::now() < end {
-        for token in [&good, &revoked, &live] {
-            assert_eq!(world.gateway().with_token(token).await.status, 503);
-        }
-        assert_eq!(world.admin("ENFORCER_ADMIN_URL", "/readyz").await.0, 503);
-        sleep(Duration::from_millis(200)).await;
-    }
+    never_ready(&world, &[&good, &revoked, &live]).await;
 
-    // By now the list is asked for ever less often: an event that wants it read is heard at once.
+    // By now the list is asked for ever less often: an event that wants it read hastens it.
     server.set(Answer::Whole);
     let hub = Hub::connect(&world.var("AMQP_URL")).await;
     hub.publish(BATCH_EVENT).await;
@@ -141,6 +134,23 @@ async fn disk_lost(broker: &Broker) {
         assert_eq!(world.gateway().with_token(token).await.body, REVOKED_TOKEN);
     }
     world.stop().await;
+}
+
+/// Watches an enforcer that hears an adapter which is not complete: it refuses everything, beyond every bound.
+async fn never_ready(world: &World, tokens: &[&str]) {
+    let ask = || world.gateway().with_token(tokens[0]);
+    eventually(Duration::from_secs(20), ask, |answer| {
+        answer.body.contains("not loaded")
+    })
+    .await;
+    let end = Instant::now() + Duration::from_secs(WATCH);
+    while Instant::now() < end {
+        for token in tokens {
+            assert_eq!(world.gateway().with_token(token).await.status, 503);
+        }
+        assert_eq!(world.admin("ENFORCER_ADMIN_URL", "/readyz").await.0, 503);
+        sleep(Duration::from_millis(200)).await;
+    }
 }
 
 /// One that is revoked now, once it is refused.
@@ -216,20 +226,12 @@ async fn before_the_first_list(broker: &Broker) {
     let revoked = revoked(&world).await;
     world.begin_unready(Part::Enforcer).await;
     world.begin(Part::Envoy).await;
-    let ask = || world.gateway().with_token(&good);
-    eventually(Duration::from_secs(20), ask, |answer| {
-        answer.body.contains("not loaded")
-    })
-    .await;
-    let end = Instant::now() + Duration::from_secs(7);
-    while Instant::now() < end {
-        for token in [&good, &revoked] {
-            assert_eq!(world.gateway().with_token(token).await.status, 503);
-        }
-        sleep(Duration::from_millis(200)).await;
-    }
+    never_ready(&world, &[&good, &revoked]).await;
 
+    // By now the list is asked for ever less often.
     server.set(Answer::Whole);
+    let hub = Hub::connect(&world.var("AMQP_URL")).await;
+    hub.publish(BATCH_EVENT).await;
     passes(&world, &good).await;
     assert_eq!(
         world.gateway().with_token(&revoked).await.body,

@@ -138,9 +138,10 @@ async fn failures(broker: &Broker) {
         fixture.server.set(Answer::Whole);
         fixture.hub.publish(BATCH_EVENT).await;
         fixture.published.extend(listed);
+        // After a refused login nobody hastens the next one.
         fixture
             .world
-            .holds_exactly(&fixture.published, Duration::from_secs(20))
+            .holds_exactly(&fixture.published, Duration::from_secs(60))
             .await;
         sound(&fixture.world).await;
     }
@@ -178,9 +179,10 @@ async fn slow(broker: &Broker) {
     fixture.published.extend(listed);
     fixture.server.set(Answer::Whole);
     fixture.hub.publish(BATCH_EVENT).await;
+    // The slow reading comes to its end, and is followed by a pause as long.
     fixture
         .world
-        .holds_exactly(&fixture.published, Duration::from_secs(20))
+        .holds_exactly(&fixture.published, Duration::from_secs(60))
         .await;
 
     // The control plane takes the request and says nothing more.

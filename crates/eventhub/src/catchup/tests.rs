@@ -5,6 +5,7 @@ use rescind_revocation::{Expiry, Identifier, Revocation};
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::test_port::ClosedPort;
 
 mod tls;
 
@@ -208,9 +209,8 @@ async fn a_silent_control_plane_is_given_up() {
 
 #[tokio::test]
 async fn an_error_names_its_cause_and_no_credentials() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
+    let nobody = ClosedPort::new();
+    let url = format!("http://127.0.0.1:{}", nobody.port);
     let catchup = Catchup::new(config(&url)).unwrap();
     let error = whole(&catchup).await.unwrap_err();
     let text = format!("{error} {error:?} {catchup:?} {:?}", config(&url));
@@ -222,21 +222,50 @@ async fn an_error_names_its_cause_and_no_credentials() {
 async fn an_answer_beyond_the_limit_is_not_read_on() {
     let row = r#"{"jwt_signature":"a"}"#;
     let url = ControlPlane::new(move || format!("[{row}]")).serve().await;
-    let catchup = Catchup::new(config(&url)).unwrap();
-    let limited = async |limit| {
-        let request = catchup.client.get(catchup.url.clone());
-        let mut listing = Listing::begin(request.send().await.unwrap(), NOW, limit);
-        let first = listing.next().await;
-        (first.is_ok(), listing.next().await)
+    let limited = async |bytes| {
+        let behind = Duration::from_secs(60);
+        let mut listing = begin(&url, Limits { bytes, behind }).await;
+        loop {
+            match listing.next().await {
+                Ok(Part::Group(_)) => {}
+                end => return end,
+            }
+        }
     };
     let rows = Rows {
         total: 1,
         skipped: 0,
     };
-    assert_eq!(limited(23).await, (true, Ok(Part::End(rows))));
+    assert_eq!(limited(23).await, Ok(Part::End(rows)));
     let too_long = CatchupError::Body("more than 22 bytes".into());
-    let (read, next) = limited(22).await;
-    assert!(!read || next == Err(too_long), "{next:?}");
+    assert_eq!(limited(22).await, Err(too_long));
+}
+
+/// A listing of what is answered at `url`.
+async fn begin(url: &str, limits: Limits) -> Listing {
+    let catchup = Catchup::new(config(url)).unwrap();
+    let request = catchup.client.get(catchup.url.clone());
+    Listing::begin(request.send().await.unwrap(), NOW, limits)
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_byte_by_byte_is_given_up() {
+    let control_plane = ControlPlane::new(|| {
+        let bytes = futures_util::stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            Some((Ok::<_, std::io::Error>(" "), ()))
+        });
+        axum::body::Body::from_stream(bytes)
+    });
+    let limits = Limits {
+        bytes: MAX_LIST_BYTES,
+        behind: Duration::from_millis(100),
+    };
+    let mut listing = begin(&control_plane.serve().await, limits).await;
+    let next = tokio::time::timeout(Duration::from_secs(20), listing.next());
+    let error = next.await.expect("still reading").unwrap_err();
+    let text = "the list comes too slowly: 100ms behind 16 KiB a second";
+    assert_eq!(error, CatchupError::Transport(text.into()));
 }
 
 #[tokio::test]
