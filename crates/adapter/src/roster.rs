@@ -13,8 +13,8 @@ use rescind_ledger::LedgerReader;
 use rescind_revocation::UnixMillis;
 use rescind_runtime::time::unix_now_millis;
 use rescind_xds::{
-    Audience, Position,
-    server::{Client, StreamStatus, Watch},
+    Position,
+    server::{Client, Method, StreamStatus, Watch},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -68,6 +68,9 @@ struct Live {
     acked: u64,
     /// Where the head was when it opened: what was published before is not counted as pushed to it.
     head: u64,
+    method: Method,
+    /// Whether it takes applications and subjects: two parts of one name may differ in that.
+    takes_all: bool,
 }
 
 /// Why a row cannot be forgotten.
@@ -117,9 +120,9 @@ impl Roster {
     pub(crate) fn receipts(&self, asked: Option<Asked>) -> Vec<Receipt> {
         let now = UnixMillis(unix_now_millis());
         let state = self.state();
-        let mut live: HashMap<u64, Vec<u64>> = HashMap::new();
+        let mut live: HashMap<u64, Vec<Live>> = HashMap::new();
         for stream in state.live.values() {
-            live.entry(stream.row).or_default().push(stream.acked);
+            live.entry(stream.row).or_default().push(*stream);
         }
         let mut receipts = Vec::with_capacity(state.rows.len());
         for row in state.rows.values() {
@@ -134,14 +137,14 @@ impl Roster {
     /// Forgets a row.
     pub(crate) fn forget(&self, id: u64) -> Forget {
         let mut state = self.state();
-        if !state.rows.contains_key(&id) {
-            return Forget::Unknown;
+        match state.rows.get(&id).map(Row::is_connected) {
+            None => Forget::Unknown,
+            Some(true) => Forget::Connected,
+            Some(false) => {
+                state.remove(id);
+                Forget::Done
+            }
         }
-        if state.is_connected(id) {
-            return Forget::Connected;
-        }
-        state.remove(id);
-        Forget::Done
     }
 
     /// Writes what changes, and forgets who has been away for longer than `away`, until `cancel`.
@@ -196,7 +199,7 @@ impl Roster {
             .rows
             .values()
             .filter(|row| now.saturating_sub(row.seen_at.0) > away)
-            .filter(|row| !state.is_connected(row.id))
+            .filter(|row| !row.is_connected())
             .map(|row| row.id)
             .collect();
         for id in gone {
@@ -238,6 +241,8 @@ impl Watch for Roster {
             row: id,
             acked: acked.0,
             head: head.0,
+            method: client.method,
+            takes_all: row::takes_all(client),
         };
         state.live.insert(client.stream, live);
         let enforcers = state.rows.len();
@@ -330,7 +335,7 @@ impl State {
             .rows
             .values()
             .filter(own)
-            .filter(|row| !self.is_connected(row.id));
+            .filter(|row| !row.is_connected());
         if let Some(id) = away.min_by_key(|row| row.seen_at).map(|row| row.id) {
             self.remove(id);
             warn!(
@@ -338,10 +343,6 @@ impl State {
                 "More than {ROWS} enforcers of one certificate: the one away longest is forgotten"
             );
         }
-    }
-
-    fn is_connected(&self, id: u64) -> bool {
-        self.live.values().any(|live| live.row == id)
     }
 
     fn remove(&mut self, id: u64) -> Option<Row> {
@@ -370,11 +371,6 @@ impl State {
         }
         self.forgotten.extend(forgotten);
     }
-}
-
-/// What a stream's audience can enforce.
-fn takes_all(audience: Audience) -> bool {
-    audience == Audience::Rescind
 }
 
 #[cfg(test)]

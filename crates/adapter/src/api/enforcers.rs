@@ -1,12 +1,14 @@
 //! The roster as it is shown.
 
+use std::collections::{BTreeMap, HashMap};
+
 use rescind_ledger::LedgerReader;
 use rescind_revocation::UnixMillis;
 use rescind_runtime::time::unix_now_millis;
-use rescind_xds::server::{Handle, StreamStatus};
+use rescind_xds::server::{Handle, Method, StreamStatus};
 use serde::Serialize;
 
-use crate::roster::{Receipt, Roster, Row, Standing};
+use crate::roster::{Named, Receipt, Roster, Row, Standing};
 
 /// One enforcer.
 #[derive(Debug, Serialize)]
@@ -57,7 +59,7 @@ pub(super) struct Place {
 pub(super) fn all(roster: &Roster, streams: &Handle, reader: &LedgerReader) -> Vec<Enforcer> {
     let now = UnixMillis(unix_now_millis());
     let head = reader.head().sequence;
-    let mut streams = streams.roster();
+    let mut streams = by_name(streams.roster());
     let receipts = roster.receipts(None).into_iter();
     receipts
         .map(|receipt| {
@@ -67,19 +69,37 @@ pub(super) fn all(roster: &Roster, streams: &Handle, reader: &LedgerReader) -> V
         .collect()
 }
 
-/// The stream that a receipt is of.
-fn take(streams: &mut Vec<StreamStatus>, receipt: &Receipt) -> Option<StreamStatus> {
-    let named = &receipt.row.named;
-    let of_it = |stream: &StreamStatus| {
-        stream.identity == named.identity && stream.instance == named.instance
+/// Open streams by whose and of what method they are, and by their places: thousands may have one name.
+type Streams = HashMap<(Named, Method), BTreeMap<u64, Vec<StreamStatus>>>;
+
+fn by_name(streams: Vec<StreamStatus>) -> Streams {
+    let mut named = Streams::with_capacity(streams.len());
+    for stream in streams {
+        let name = Named {
+            identity: stream.identity.clone(),
+            instance: stream.instance.clone(),
+        };
+        let places = named.entry((name, stream.method)).or_default();
+        places.entry(stream.acked.0).or_default().push(stream);
+    }
+    named
+}
+
+/// The stream that a receipt is of: of the same name and method, and at the same place if there is one.
+fn take(streams: &mut Streams, receipt: &Receipt) -> Option<StreamStatus> {
+    let key = (receipt.row.named.clone(), receipt.method?);
+    let places = streams.get_mut(&key)?;
+    // It may have gone on since the receipt was taken.
+    let at = match places.contains_key(&receipt.acked) {
+        true => receipt.acked,
+        false => *places.keys().next()?,
     };
-    let same = |stream: &StreamStatus| of_it(stream) && stream.acked.0 == receipt.acked;
-    let at = streams
-        .iter()
-        .position(same)
-        .or_else(|| streams.iter().position(of_it));
-    at.filter(|_| receipt.connected)
-        .map(|at| streams.swap_remove(at))
+    let there = places.get_mut(&at)?;
+    let stream = there.pop();
+    if there.is_empty() {
+        places.remove(&at);
+    }
+    stream
 }
 
 fn enforcer(
@@ -104,6 +124,8 @@ fn enforcer(
     } = receipt.row.clone();
     let version = |sequence| reader.cursor(sequence).to_string();
     let stream = stream.as_ref();
+    let method_now = receipt.method.map(|method| method.name().to_owned());
+    let declared = stream.map_or(declared, |stream| stream.declared.clone());
     let address_now = stream.and_then(|stream| stream.address);
     Enforcer {
         id,
@@ -111,7 +133,7 @@ fn enforcer(
         identity: named.identity,
         instance: named.instance,
         address: address_now.map_or(address, |address| address.to_string()),
-        method,
+        method: method_now.unwrap_or(method),
         connected: receipt.connected,
         state: stream.map_or(state, |stream| stream.state.name().to_owned()),
         acked: version(receipt.acked),
@@ -119,7 +141,8 @@ fn enforcer(
         behind: head.saturating_sub(receipt.acked),
         seen_s: now.0.saturating_sub(seen_at.0) / 1000,
         first_seen_ms: first_seen_at.0,
-        not_enforced: stream.map_or(not_enforced, |stream| stream.not_enforced as u64),
+        // The row hears of each refusal, and unlike the streams remembers it over a restart.
+        not_enforced,
         last_error: stream.map_or(last_error, |stream| stream.last_error.clone()),
         adapters: declared.adapters,
         stale_after_s: declared.stale_after_s,
@@ -139,4 +162,93 @@ pub(super) fn places(receipts: &[Receipt], reader: &LedgerReader) -> Vec<Place> 
         seen_s: now.saturating_sub(receipt.row.seen_at.0) / 1000,
     };
     receipts.iter().map(place).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rescind_ledger::Ledger;
+    use rescind_xds::{
+        Audience, Position,
+        server::{Client, ClientState, Declared, Method, Watch as _},
+    };
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::{Metrics, testing::token};
+
+    fn client(stream: u64, method: Method) -> Client {
+        Client {
+            stream,
+            identity: "gateway".to_owned(),
+            instance: "pod".to_owned(),
+            address: None,
+            audience: Audience::Rescind,
+            method,
+            declared: Declared::default(),
+        }
+    }
+
+    fn status(method: Method, acked: u64) -> StreamStatus {
+        StreamStatus {
+            identity: "gateway".to_owned(),
+            instance: "pod".to_owned(),
+            address: None,
+            audience: Audience::Rescind,
+            method,
+            declared: Declared::default(),
+            proof: None,
+            acked: Position(acked),
+            sent: Position(acked),
+            state: ClientState::Synced,
+            last_error: None,
+            not_enforced: 0,
+        }
+    }
+
+    fn fixture() -> (TempDir, Ledger, Roster) {
+        let directory = TempDir::new().unwrap();
+        let (mut ledger, _) = Ledger::open(directory.path()).unwrap();
+        ledger.append(&[token("a"), token("b")]).unwrap();
+        let roster = Roster::new(Vec::new(), ledger.reader(), Arc::new(Metrics::default()));
+        (directory, ledger, roster)
+    }
+
+    #[test]
+    fn what_is_not_enforced_is_shown_after_a_restart_of_the_adapter_too() {
+        let (_directory, ledger, roster) = fixture();
+        roster.opened(&client(1, Method::DeltaRange), Position(2), Position(2));
+        let mut receipt = roster.receipts(None).remove(0);
+        receipt.row.not_enforced = 1;
+        // The streams of this process know nothing of it.
+        let stream = Some(status(Method::DeltaRange, 2));
+        let shown = enforcer(&receipt, stream, &ledger.reader(), 2, UnixMillis(0));
+        assert_eq!(shown.not_enforced, 1);
+    }
+
+    #[test]
+    fn each_receipt_finds_the_stream_of_its_own_method() {
+        let (_directory, _ledger, roster) = fixture();
+        roster.opened(&client(1, Method::Stream), Position(2), Position(2));
+        roster.opened(&client(2, Method::DeltaRange), Position(2), Position(2));
+        for order in [
+            [Method::Stream, Method::DeltaRange],
+            [Method::DeltaRange, Method::Stream],
+        ] {
+            let mut streams = by_name(order.map(|method| status(method, 2)).into());
+            for receipt in roster.receipts(None) {
+                let found = take(&mut streams, &receipt).unwrap();
+                assert_eq!(Some(found.method), receipt.method);
+            }
+        }
+        roster.closed(&client(1, Method::Stream), Position(2));
+        roster.closed(&client(2, Method::DeltaRange), Position(2));
+        let mut streams = by_name(vec![status(Method::Stream, 2)]);
+        let away = &roster.receipts(None)[0];
+        assert!(
+            take(&mut streams, away).is_none(),
+            "a stream that opens now"
+        );
+    }
 }

@@ -113,6 +113,8 @@ impl Pending {
 
 #[cfg(test)]
 mod tests {
+    use rescind_xds::server::Method;
+
     use super::*;
 
     fn live(acked: u64, head: u64) -> Live {
@@ -120,6 +122,8 @@ mod tests {
             row: 0,
             acked,
             head,
+            method: Method::DeltaRange,
+            takes_all: true,
         }
     }
 

@@ -1,9 +1,10 @@
 //! One enforcer, whether it is connected or not.
 
 use rescind_revocation::UnixMillis;
-use rescind_xds::server::{Client, ClientState, Declared, Method, Proof, StreamStatus};
-
-use super::takes_all;
+use rescind_xds::{
+    Audience,
+    server::{Client, ClientState, Declared, Method, Proof, StreamStatus},
+};
 
 /// What tells enforcers apart.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -14,7 +15,8 @@ pub(crate) struct Named {
     pub(crate) instance: String,
 }
 
-/// What is known of it.
+/// What is known of it, and counts while it is away. Of several streams of one name that are open together it is the
+/// weakest, in whatever order they came: all of them are away when the last one ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Row {
     pub(crate) id: u64,
@@ -35,6 +37,8 @@ pub(crate) struct Row {
     pub(crate) acked: u64,
     pub(crate) first_seen_at: UnixMillis,
     pub(crate) seen_at: UnixMillis,
+    /// Its open streams; not written.
+    pub(crate) streams: usize,
     /// It has changed since it was written.
     pub(crate) dirty: bool,
 }
@@ -56,6 +60,7 @@ impl Row {
             acked: 0,
             first_seen_at: now,
             seen_at: now,
+            streams: 0,
             dirty: true,
         }
     }
@@ -65,16 +70,28 @@ impl Row {
         self.address = client
             .address
             .map_or_else(String::new, |address| address.to_string());
-        self.method = client.method.name().to_owned();
-        self.takes_all = takes_all(client.audience) && client.method != Method::DeltaNames;
-        self.durable = client.method == Method::DeltaRange;
-        self.declared = client.declared.clone();
+        let (takes_all, durable) = (takes_all(client), client.method == Method::DeltaRange);
+        if self.is_connected() {
+            let weaker = (self.takes_all && !takes_all) || (self.durable && !durable);
+            if weaker {
+                self.method = client.method.name().to_owned();
+            }
+            self.takes_all &= takes_all;
+            self.durable &= durable;
+            self.declared = weaker_of(&self.declared, &client.declared);
+        } else {
+            self.method = client.method.name().to_owned();
+            self.takes_all = takes_all;
+            self.durable = durable;
+            self.declared = client.declared.clone();
+            if acked == 0 {
+                self.not_enforced = 0;
+            }
+        }
+        self.streams += 1;
         // What an enforcer says that it holds counts, also where it is less than what it held.
         self.acked = acked;
         self.ledger = ledger.to_owned();
-        if acked == 0 {
-            self.not_enforced = 0;
-        }
         self.seen(now);
     }
 
@@ -90,15 +107,21 @@ impl Row {
 
     pub(super) fn closed(&mut self, acked: u64, now: UnixMillis) {
         self.acked = acked;
+        self.streams = self.streams.saturating_sub(1);
         self.seen(now);
+    }
+
+    /// Whether a stream of it is open.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.streams > 0
     }
 
     pub(super) fn changed(&mut self, status: &StreamStatus) {
         self.state = status.state.name().to_owned();
         self.last_error.clone_from(&status.last_error);
-        // Who holds exactly what is here has taken what it once refused.
+        // Who holds exactly what is here has taken what it once refused, and speaks for nobody else of its name.
         self.not_enforced = match status.proof {
-            Some(Proof::Proven) => 0,
+            Some(Proof::Proven) if self.streams <= 1 => 0,
             _ => self.not_enforced.max(status.not_enforced as u64),
         };
         self.dirty = true;
@@ -107,5 +130,23 @@ impl Row {
     fn seen(&mut self, now: UnixMillis) {
         self.seen_at = now;
         self.dirty = true;
+    }
+}
+
+/// Whether a stream takes applications and subjects, not tokens alone.
+pub(super) fn takes_all(client: &Client) -> bool {
+    client.audience == Audience::Rescind && client.method != Method::DeltaNames
+}
+
+/// What holds for two of one name together: what one does not say is not known.
+fn weaker_of(one: &Declared, other: &Declared) -> Declared {
+    let larger = |one: Option<u64>, other: Option<u64>| Some(one?.max(other?));
+    Declared {
+        adapters: larger(one.adapters, other.adapters),
+        stale_after_s: larger(one.stale_after_s, other.stale_after_s),
+        stale_policy: one
+            .stale_policy
+            .clone()
+            .filter(|policy| other.stale_policy.as_ref() == Some(policy)),
     }
 }

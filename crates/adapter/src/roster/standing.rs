@@ -1,9 +1,10 @@
 //! Is it dead there yet? One enforcer, and one version.
 
 use rescind_revocation::UnixMillis;
+use rescind_xds::server::Method;
 use serde::Serialize;
 
-use super::Row;
+use super::{Live, Row};
 
 /// How an enforcer stands towards a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -33,6 +34,8 @@ pub(crate) struct Asked {
 pub(crate) struct Receipt {
     pub(crate) row: Row,
     pub(crate) connected: bool,
+    /// How this connection came; `None` for one that is away.
+    pub(crate) method: Option<Method>,
     /// Where this connection is; where it was, for one that is away.
     pub(crate) acked: u64,
     /// `None` where nothing was asked about.
@@ -44,12 +47,12 @@ pub(crate) struct Receipt {
 /// The receipts of one row: one for each live connection, or one for who is away.
 pub(super) fn receipts(
     row: &Row,
-    live: &[u64],
+    live: &[Live],
     asked: Option<Asked>,
     now: UnixMillis,
 ) -> Vec<Receipt> {
-    let receipt = |connected, acked| {
-        let standing = asked.map(|asked| standing(row, connected, acked, asked, now));
+    let receipt = |live: Option<&Live>| {
+        let standing = asked.map(|asked| standing(row, live, asked, now));
         let counts = match standing {
             Some(Standing::Acked) => true,
             // Only who had nowhere else to go is surely closed.
@@ -58,30 +61,36 @@ pub(super) fn receipts(
         };
         Receipt {
             row: row.clone(),
-            connected,
-            acked,
+            connected: live.is_some(),
+            method: live.map(|live| live.method),
+            acked: live.map_or(row.acked, |live| live.acked),
             standing,
             counts,
         }
     };
     if live.is_empty() {
-        return vec![receipt(false, row.acked)];
+        return vec![receipt(None)];
     }
-    live.iter().map(|acked| receipt(true, *acked)).collect()
+    live.iter().map(|live| receipt(Some(live))).collect()
 }
 
-fn standing(row: &Row, connected: bool, acked: u64, asked: Asked, now: UnixMillis) -> Standing {
-    if asked.is_rule && !row.takes_all {
+/// Each open stream is judged by itself; the row speaks for who is away.
+fn standing(row: &Row, live: Option<&Live>, asked: Asked, now: UnixMillis) -> Standing {
+    let (acked, takes_all) = match live {
+        Some(live) => (live.acked, live.takes_all),
+        None => (row.acked, row.takes_all),
+    };
+    if asked.is_rule && !takes_all {
         return Standing::Cannot;
     }
-    let has = acked >= asked.sequence && (connected || row.durable);
+    let has = acked >= asked.sequence && (live.is_some() || row.durable);
     if has && row.not_enforced > 0 {
         return Standing::Cannot;
     }
     if has {
         return Standing::Acked;
     }
-    match !connected && is_closed(row, now) {
+    match live.is_none() && is_closed(row, now) {
         true => Standing::Gone,
         false => Standing::Missing,
     }

@@ -177,6 +177,7 @@ fn rows(connection: &Connection) -> rusqlite::Result<Vec<Row>> {
             acked: number(14)?,
             first_seen_at: UnixMillis(number(15)?),
             seen_at: UnixMillis(number(16)?),
+            streams: 0,
             dirty: false,
         })
     })?;

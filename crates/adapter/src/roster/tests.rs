@@ -1,5 +1,8 @@
 use rescind_ledger::Ledger;
-use rescind_xds::server::{ClientState, Declared, Method};
+use rescind_xds::{
+    Audience,
+    server::{ClientState, Declared, Method},
+};
 use tempfile::TempDir;
 
 use super::*;
@@ -160,6 +163,72 @@ fn who_is_away_has_what_it_acked_durably_and_is_gone_once_it_refuses_everything(
         row.declared.stale_policy = Some("allow".to_owned());
     }
     assert_eq!(fixture.standings(5, false)[1].1, Standing::Missing);
+}
+
+/// Beside Choreo Connect both parts of a pod may have its certificate and its host's name.
+#[test]
+fn streams_of_one_name_are_judged_each_by_what_it_takes_in_whatever_order_they_came() {
+    let (ours, old) = (
+        client(1, "pod", Method::DeltaRange),
+        client(2, "pod", Method::Stream),
+    );
+    for order in [[&ours, &old], [&old, &ours]] {
+        let fixture = fixture();
+        for client in order {
+            fixture.opened(client, 5);
+        }
+        let mut rules = fixture.standings(5, true);
+        rules.sort_by_key(|standing| standing.2);
+        let pod = "pod".to_owned();
+        assert_eq!(
+            rules,
+            [
+                (pod.clone(), Standing::Cannot, false),
+                (pod, Standing::Acked, true)
+            ]
+        );
+        let tokens = fixture.standings(5, false);
+        assert!(tokens.iter().all(|s| s.1 == Standing::Acked));
+    }
+}
+
+#[test]
+fn of_several_that_shared_a_name_and_are_away_the_weakest_counts() {
+    let ours = client(1, "pod", Method::DeltaRange);
+    let mut old = client(2, "pod", Method::Stream);
+    old.declared = Declared::default();
+    for order in [[&ours, &old], [&old, &ours]] {
+        let fixture = fixture();
+        for client in order {
+            fixture.opened(client, 5);
+        }
+        for client in order {
+            fixture.roster.closed(client, Position(5));
+        }
+        let standing = || fixture.standings(5, false)[0].1;
+        assert_eq!(standing(), Standing::Missing, "the older forgets it");
+        let long_ago = UnixMillis(unix_now_millis() - 901_000);
+        for row in fixture.roster.state().rows.values_mut() {
+            row.seen_at = long_ago;
+        }
+        assert_eq!(standing(), Standing::Missing, "the older never closes");
+        // Whoever comes back alone is judged alone.
+        fixture.opened(&ours, 5);
+        fixture.roster.closed(&ours, Position(5));
+        assert_eq!(standing(), Standing::Acked);
+    }
+}
+
+#[test]
+fn what_one_refused_stands_when_another_of_its_name_comes_with_nothing() {
+    let fixture = fixture();
+    fixture.opened(&client(1, "pod", Method::DeltaRange), 5);
+    for row in fixture.roster.state().rows.values_mut() {
+        row.not_enforced = 1;
+    }
+    fixture.opened(&client(2, "pod", Method::Stream), 0);
+    let standings = fixture.standings(5, false);
+    assert!(standings.iter().any(|s| s.1 == Standing::Cannot));
 }
 
 #[test]
