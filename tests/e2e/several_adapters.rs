@@ -63,7 +63,9 @@ impl Sites {
         eventually(Duration::from_secs(40), ask, |page| {
             let enforcers = page["enforcers"].as_array().unwrap();
             let here = |enforcer: &&serde_json::Value| {
-                enforcer["connected"] == true && enforcer["behind"] == 0
+                let address = enforcer["address"].as_str().unwrap();
+                let known = address.parse::<std::net::SocketAddr>().is_ok();
+                enforcer["connected"] == true && enforcer["behind"] == 0 && known
             };
             page["complete"] == true && enforcers.iter().filter(here).count() == 2
         })

@@ -4,25 +4,21 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use rescind_carry::{Busy, Caller};
-use rescind_xds::server::{Admit, Identify};
+use rescind_xds::server::{self, Admit, Identify};
 use rustls::pki_types::CertificateDer;
 use tonic::{Extensions, Status};
 use x509_parser::{extensions::GeneralName, parse_x509_certificate};
 
-/// Names peers of the TLS listener.
+/// Whose connection a request of the xDS port is on.
 pub(crate) fn identify() -> Identify {
-    Identify::by(|extensions| name(extensions).unwrap_or_default())
-}
-
-fn name(extensions: &Extensions) -> Option<String> {
-    let peer = extensions.get::<Peer>()?;
-    Some(peer.name.as_ref().to_owned())
+    Identify::by(|extensions| extensions.get::<Peer>().map(|peer| peer.connection.clone()))
 }
 
 /// Who is at the other end of a connection: an extension of each request on it, made once.
 #[derive(Debug, Clone)]
 pub(crate) struct Peer {
-    name: Arc<str>,
+    /// To the discovery service.
+    connection: server::Peer,
     caller: Caller,
 }
 
@@ -37,14 +33,14 @@ impl Peer {
         busy: Busy,
     ) -> Self {
         let name = leaf.and_then(|leaf| certificate_name(leaf));
-        let name: Arc<str> = name.map_or_else(|| "unnamed".into(), Into::into);
+        let name = name.unwrap_or_else(|| "unnamed".to_owned());
         let from = address.map(|address| address.ip().to_canonical());
         let caller = match from {
             Some(from) => format!("{name} at {from}"),
-            None => name.to_string(),
+            None => name.clone(),
         };
         Self {
-            name,
+            connection: server::Peer::new(&name, address),
             caller: Caller::new(caller, busy),
         }
     }
@@ -73,8 +69,8 @@ impl Allowed {
 
     /// For a question by itself.
     pub(crate) fn check(&self, extensions: &Extensions) -> Result<(), Status> {
-        let name = name(extensions).unwrap_or_default();
-        match self.holds(&name) {
+        let peer = extensions.get::<Peer>();
+        match self.holds(peer.map_or("", |peer| peer.connection.identity())) {
             true => Ok(()),
             false => Err(Status::permission_denied(
                 "this certificate's name may not ask here (adapter.xds.allowedClients)",

@@ -67,7 +67,6 @@ impl Discovery {
         let age = xds.max_connection_age.duration();
         let max_connection_age = (!age.is_zero()).then_some(age);
         let settings = Settings {
-            identify: peer::identify(),
             admit: allowed.admit(),
             max_streams: xds.max_streams_per_client as usize,
             full_sync_places: xds.full_sync_places as usize,
@@ -75,7 +74,7 @@ impl Discovery {
             watcher: Some(Arc::new(roster)),
             ..Settings::default()
         };
-        let (service, streams) = server::service(publication, settings, metrics);
+        let (service, streams) = server::service(publication, peer::identify(), settings, metrics);
         Self {
             service,
             peers,

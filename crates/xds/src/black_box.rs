@@ -50,7 +50,7 @@ use crate::{
             DeltaPeer, Peer, Served, answer_delta, classic, named, packed, rescind, resource_names,
         },
     },
-    server::{Admit, ClientState, Identify, Settings},
+    server::{Admit, ClientState, Settings},
 };
 
 async fn served(source: FakeSource) -> (Arc<FakeSource>, Served) {

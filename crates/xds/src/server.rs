@@ -21,9 +21,10 @@ mod service;
 mod settings;
 
 pub use metrics::Metrics;
+pub use peer::{Identify, Peer};
 pub use roster::{ClientState, Declared, Method, Proof, StreamStatus};
 pub use service::{Handle, TokenService, service};
-pub use settings::{Admit, Client, Identify, Settings, Watch};
+pub use settings::{Admit, Client, Settings, Watch};
 
 #[cfg(test)]
 mod tests;

@@ -51,7 +51,8 @@ fn fixture() -> Fixture {
     let head = watch::Sender::default().subscribe();
     let publication = Publication::new(reader.clone(), head, commands, SourceFlag::default(), true);
     let settings = server::Settings::default();
-    let (_, streams) = server::service(Arc::new(publication), settings, Arc::default());
+    let identify = server::Identify::carried();
+    let (_, streams) = server::service(Arc::new(publication), identify, settings, Arc::default());
     let api = Api::new(Access::new(&Secret::new("reads"), &Secret::new("manages")));
     api.serve(reader, roster.clone(), streams, Peers::default());
     Fixture {

@@ -23,6 +23,8 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use super::*;
 use crate::testing::{certificates::Authority, soon, token};
 
+mod connections;
+
 fn free_port() -> Port {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     Port::new(listener.local_addr().unwrap().port()).unwrap()

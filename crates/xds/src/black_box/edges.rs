@@ -67,11 +67,10 @@ async fn case_34_what_is_for_others_makes_no_empty_page() {
 async fn case_35_who_may_not_subscribe_is_refused_by_every_method() {
     let source = Arc::new(FakeSource::with(1));
     let settings = Settings {
-        identify: Identify::by(|_| "stranger".to_owned()),
         admit: Admit::by(|identity| identity == "gateway"),
         ..Settings::default()
     };
-    let server = Served::on_tcp(&source, settings).await;
+    let server = Served::called("stranger", &source, settings).await;
     let mut client = RevokedTokenDiscoveryServiceClient::new(server.connect().await);
     let state = client.stream_tokens(tokio_stream::iter([classic("", "")]));
     let state = state.await.expect_err("refused");

@@ -1,60 +1,52 @@
-//! The other end of a connection, as far as the transport knows it.
+//! The other end of a connection, as the server that accepted it knows it.
 
-use std::{net::SocketAddr, sync::Arc};
-
-use rustls_pki_types::CertificateDer;
-use tonic::{
-    Extensions,
-    transport::server::{TcpConnectInfo, TlsConnectInfo},
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-use super::{Settings, connection::StreamId};
+use tonic::Extensions;
 
-/// The other end of a connection.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Peer {
-    /// What the settings call it; empty where they do not.
-    pub(super) identity: String,
-    pub(super) address: Option<SocketAddr>,
-    local: Option<SocketAddr>,
-    /// One allocation for each TLS connection: tells it from a later one with the same ports.
-    certificates: Option<Arc<Vec<CertificateDer<'static>>>>,
+/// The other end of one connection. Whoever accepts the connection makes one for it, once: its clones, and they alone, are
+/// of the same connection, and the streams of a connection belong together.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    identity: Arc<str>,
+    address: Option<SocketAddr>,
+    connection: ConnectionId,
 }
 
-/// What streams of one connection have in common.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Key {
-    Addresses {
-        remote: SocketAddr,
-        local: Option<SocketAddr>,
-    },
-    /// Without an address nothing tells two connections apart.
-    Stream(StreamId),
-}
+/// Names a connection within the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct ConnectionId(u64);
 
 impl Peer {
-    /// Reads what the transport put beside a request.
-    pub(super) fn of(extensions: &Extensions, settings: &Settings) -> Self {
-        let tls = extensions.get::<TlsConnectInfo<TcpConnectInfo>>();
-        let tcp = tls
-            .map(TlsConnectInfo::get_ref)
-            .or_else(|| extensions.get::<TcpConnectInfo>());
+    /// The peer of a new connection: who it is, empty where that is not known, and where it connects from.
+    pub fn new(identity: &str, address: Option<SocketAddr>) -> Self {
+        static CONNECTIONS: AtomicU64 = AtomicU64::new(1);
         Self {
-            identity: settings.identify.call(extensions),
-            address: tcp.and_then(TcpConnectInfo::remote_addr),
-            local: tcp.and_then(TcpConnectInfo::local_addr),
-            certificates: tls.and_then(TlsConnectInfo::peer_certs),
+            identity: identity.into(),
+            address,
+            connection: ConnectionId(CONNECTIONS.fetch_add(1, Ordering::Relaxed)),
         }
     }
 
-    pub(super) fn key(&self, id: StreamId) -> Key {
-        match self.address {
-            Some(remote) => Key::Addresses {
-                remote,
-                local: self.local,
-            },
-            None => Key::Stream(id),
-        }
+    /// Who it is.
+    pub fn identity(&self) -> &str {
+        &self.identity
+    }
+
+    /// Where it connects from.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    pub(super) fn connection(&self) -> ConnectionId {
+        self.connection
     }
 
     /// The address, for a log line.
@@ -62,21 +54,33 @@ impl Peer {
         self.address
             .map_or_else(|| "-".to_owned(), |address| address.to_string())
     }
+}
 
-    /// Whether `other`, which has the same key, is the same connection.
-    pub(super) fn is_same(&self, other: &Self) -> bool {
-        match (&self.certificates, &other.certificates) {
-            (Some(one), Some(two)) => Arc::ptr_eq(one, two),
-            (None, None) => true,
-            _ => false,
-        }
+/// Finds the peer of a request's connection in what the transport put beside the request.
+///
+/// There is no default: a server that does not tell connections apart credits no ACK beyond its stream and forgets every
+/// refusal. A request whose peer is not found is refused.
+#[derive(Clone)]
+pub struct Identify(Arc<dyn Fn(&Extensions) -> Option<Peer> + Send + Sync>);
+
+impl Identify {
+    /// Finds peers by `identify`.
+    pub fn by(identify: impl Fn(&Extensions) -> Option<Peer> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(identify))
     }
 
-    #[cfg(test)]
-    pub(super) fn at(address: &str) -> Self {
-        Self {
-            address: Some(address.parse().expect("an address")),
-            ..Self::default()
-        }
+    /// Where each request carries its [`Peer`]: the connections' `Connected::ConnectInfo` is one.
+    pub fn carried() -> Self {
+        Self::by(|extensions| extensions.get().cloned())
+    }
+
+    pub(super) fn call(&self, extensions: &Extensions) -> Option<Peer> {
+        (self.0)(extensions)
+    }
+}
+
+impl fmt::Debug for Identify {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Identify")
     }
 }

@@ -13,7 +13,7 @@ use super::{
     connection::{Connection, StreamId},
     gate::Gate,
     nonce::Nonces,
-    peer::{Key, Peer},
+    peer::{ConnectionId, Peer},
 };
 
 /// All connections of a service.
@@ -34,16 +34,15 @@ type ClientName = (String, String);
 
 #[derive(Debug, Default)]
 struct Connections {
-    by_key: HashMap<Key, Arc<Shared>>,
+    by_id: HashMap<ConnectionId, Arc<Shared>>,
     /// Connections whose last stream has ended, and when; in that order.
-    idle: VecDeque<(Instant, Key)>,
+    idle: VecDeque<(Instant, ConnectionId)>,
 }
 
 /// A connection, shared by the tasks of its streams.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) peer: Peer,
-    key: Key,
     /// When the streams of the connection end because of its age.
     pub(super) ends_at: Option<Instant>,
     /// Its streams end now.
@@ -80,17 +79,15 @@ impl Registry {
     ) -> (Arc<Shared>, Arc<Notify>) {
         let mut connections = self.connections();
         connections.forget_idle(now, &self.settings);
-        let key = peer.key(id);
-        let known = connections.by_key.get(&key);
-        // One that has ended by age takes no more streams: those that come are of a new connection.
-        let same = |shared: &&Arc<Shared>| {
-            shared.peer.is_same(peer) && shared.ends_at.is_none_or(|end| now < end)
-        };
-        let shared = match known.filter(same) {
+        let known = connections.by_id.get(&peer.connection());
+        // One that has ended by age takes no more streams: those that come begin a new age.
+        let young = |shared: &&Arc<Shared>| shared.ends_at.is_none_or(|end| now < end);
+        let shared = match known.filter(young) {
             Some(shared) => Arc::clone(shared),
             None => {
-                let shared = Arc::new(self.shared(peer.clone(), key.clone(), now));
-                connections.by_key.insert(key, Arc::clone(&shared));
+                let shared = Arc::new(self.shared(peer.clone(), now));
+                let id = peer.connection();
+                connections.by_id.insert(id, Arc::clone(&shared));
                 shared
             }
         };
@@ -119,9 +116,10 @@ impl Registry {
 
     /// An admitted stream has ended. The connection is remembered for a while.
     pub(super) fn leave(&self, shared: &Shared, id: StreamId, now: Instant) {
-        self.release(&shared.peer.identity);
+        self.release(shared.peer.identity());
         if shared.lock().leave(id, now) {
-            self.connections().idle.push_back((now, shared.key.clone()));
+            let id = shared.peer.connection();
+            self.connections().idle.push_back((now, id));
         }
     }
 
@@ -144,7 +142,7 @@ impl Registry {
 
     /// Ends every stream that is open.
     pub(super) fn end_all(&self) {
-        let ended = std::mem::take(&mut self.connections().by_key);
+        let ended = std::mem::take(&mut self.connections().by_id);
         for shared in ended.into_values() {
             shared.ended.cancel();
         }
@@ -152,7 +150,7 @@ impl Registry {
 
     /// Every open stream.
     pub(super) fn roster(&self) -> Vec<StreamStatus> {
-        let all: Vec<_> = self.connections().by_key.values().cloned().collect();
+        let all: Vec<_> = self.connections().by_id.values().cloned().collect();
         let mut roster = Vec::new();
         for shared in all {
             let state = shared.lock();
@@ -171,12 +169,12 @@ impl Registry {
         id: StreamId,
     ) -> Option<StreamStatus> {
         let standing = state.connection.standing(id)?;
-        let name = (shared.peer.identity.clone(), standing.instance);
+        let name = (shared.peer.identity().to_owned(), standing.instance);
         let mark = self.marks().get(&name).copied().unwrap_or_default();
         Some(StreamStatus {
             identity: name.0,
             instance: name.1,
-            address: shared.peer.address,
+            address: shared.peer.address(),
             audience: standing.audience,
             method: standing.method,
             declared: standing.declared,
@@ -189,7 +187,7 @@ impl Registry {
         })
     }
 
-    fn shared(&self, peer: Peer, key: Key, now: Instant) -> Shared {
+    fn shared(&self, peer: Peer, now: Instant) -> Shared {
         let connection = Connection::new(
             Arc::clone(&self.settings),
             Arc::clone(&self.nonces),
@@ -198,7 +196,6 @@ impl Registry {
         let age = self.settings.max_connection_age;
         Shared {
             peer,
-            key,
             ends_at: age.map(|age| now + age.mul_f64(1.0 + rand::random::<f64>() / 10.0)),
             ended: CancellationToken::new(),
             state: Mutex::new(State {
@@ -225,15 +222,15 @@ impl Connections {
         while let Some((since, _)) = self.idle.front()
             && now >= *since + settings.connection_linger
         {
-            let Some((since, key)) = self.idle.pop_front() else {
+            let Some((since, id)) = self.idle.pop_front() else {
                 return;
             };
             let still_idle = self
-                .by_key
-                .get(&key)
+                .by_id
+                .get(&id)
                 .is_some_and(|shared| shared.lock().idle_since == Some(since));
             if still_idle {
-                self.by_key.remove(&key);
+                self.by_id.remove(&id);
             }
         }
     }
@@ -287,13 +284,17 @@ mod tests {
         Registry::new(Arc::new(Settings::default()))
     }
 
+    fn peer() -> Peer {
+        Peer::new("", Some(([10, 0, 0, 1], 4000).into()))
+    }
+
     #[test]
     fn one_identity_has_so_many_streams_and_no_more() {
         let registry = Registry::new(Arc::new(Settings {
             max_streams: 2,
             ..Settings::default()
         }));
-        let peer = Peer::at("10.0.0.1:4000");
+        let peer = peer();
         let (shared, _) = registry.join(&peer, 1, Instant::now());
         assert!(registry.admit("") && registry.admit("") && !registry.admit(""));
         assert!(registry.admit("other"));
@@ -302,30 +303,21 @@ mod tests {
     }
 
     #[test]
-    fn streams_of_one_address_share_a_connection_and_others_do_not() {
+    fn streams_of_one_connection_share_it_and_the_same_address_later_is_another() {
         let registry = registry();
         let now = Instant::now();
-        let peer = Peer::at("10.0.0.1:4000");
-        let (one, _) = registry.join(&peer, 1, now);
-        let (two, _) = registry.join(&peer, 2, now);
-        let (other, _) = registry.join(&Peer::at("10.0.0.1:4001"), 3, now);
+        let (first, later) = (peer(), peer());
+        let (one, _) = registry.join(&first, 1, now);
+        let (two, _) = registry.join(&first.clone(), 2, now);
+        let (other, _) = registry.join(&later, 3, now);
         assert!(Arc::ptr_eq(&one, &two) && !Arc::ptr_eq(&one, &other));
-    }
-
-    #[test]
-    fn without_an_address_each_stream_is_its_own_connection() {
-        let registry = registry();
-        let now = Instant::now();
-        let (one, _) = registry.join(&Peer::default(), 1, now);
-        let (two, _) = registry.join(&Peer::default(), 2, now);
-        assert!(!Arc::ptr_eq(&one, &two));
     }
 
     #[test]
     fn a_connection_is_remembered_for_a_while_and_then_forgotten() {
         let registry = registry();
         let start = Instant::now();
-        let peer = Peer::at("10.0.0.1:4000");
+        let peer = peer();
         let (one, _) = registry.join(&peer, 1, start);
         registry.leave(&one, 1, start);
         let (two, _) = registry.join(&peer, 2, start + Duration::from_secs(59));
@@ -334,7 +326,7 @@ mod tests {
         registry.leave(&two, 2, start + Duration::from_secs(59));
         let (three, _) = registry.join(&peer, 3, start + Duration::from_secs(119));
         assert!(!Arc::ptr_eq(&two, &three));
-        assert_eq!(registry.connections().by_key.len(), 1);
+        assert_eq!(registry.connections().by_id.len(), 1);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::{Audience, Position};
 /// One open stream, as a person wants to see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamStatus {
-    /// What `Settings::identify` said of the connection; empty without TLS.
+    /// The peer's, as the embedding server named it.
     pub identity: String,
     /// `node.metadata.instanceIdentifier`; empty where the client sent none.
     pub instance: String,

@@ -29,7 +29,7 @@ use tonic::{
 };
 use tonic_prost::ProstCodec;
 use tower::{Service, service_fn};
-use tracing::warn;
+use tracing::{error, warn};
 
 use super::{
     Metrics, Settings, StreamStatus,
@@ -38,17 +38,19 @@ use super::{
     fetch,
     method::{Delta, State, Streamed},
     outlet::outlet,
-    peer::Peer,
+    peer::{Identify, Peer},
     registry::Registry,
 };
 use crate::Source;
 
-/// Builds the service, to be added to a tonic server, and the handle to its streams.
+/// Builds the service, to be added to a tonic server, and the handle to its streams. `identify` tells the server's
+/// connections apart.
 ///
 /// The tonic server should ping idle connections (`http2_keepalive_interval`): the original client notices a dead path
 /// by itself only after minutes, and its streams stay open as long.
 pub fn service<S: Source>(
     source: Arc<S>,
+    identify: Identify,
     settings: Settings,
     metrics: Arc<Metrics>,
 ) -> (TokenService<S>, Handle) {
@@ -61,6 +63,7 @@ pub fn service<S: Source>(
     };
     let inner = Inner {
         source,
+        identify,
         settings,
         metrics,
         registry,
@@ -83,6 +86,7 @@ pub struct TokenService<S> {
 /// What the tasks of all streams share.
 pub(super) struct Inner<S> {
     pub(super) source: Arc<S>,
+    identify: Identify,
     pub(super) settings: Arc<Settings>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) registry: Arc<Registry>,
@@ -122,13 +126,19 @@ impl Handle {
 impl<S> Inner<S> {
     /// The peer, if it may subscribe.
     fn admitted(&self, extensions: &Extensions) -> Result<Peer, Status> {
-        let peer = Peer::of(extensions, &self.settings);
-        if self.settings.admit.call(&peer.identity) {
+        let Some(peer) = self.identify.call(extensions) else {
+            self.metrics.refused.inc();
+            error!("xDS stream refused: this server does not know its connection");
+            return Err(Status::internal(
+                "the server does not know the connection of this request",
+            ));
+        };
+        if self.settings.admit.call(peer.identity()) {
             return Ok(peer);
         }
         self.metrics.refused.inc();
         warn!(
-            identity = peer.identity,
+            identity = peer.identity(),
             address = peer.shown(),
             "xDS stream refused: this certificate may not subscribe"
         );

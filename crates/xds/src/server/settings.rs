@@ -2,8 +2,6 @@
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
-use tonic::Extensions;
-
 use super::{Declared, Method, StreamStatus};
 use crate::{Audience, Position};
 
@@ -48,9 +46,7 @@ pub struct Settings {
     /// How old a connection grows before its streams end with `UNAVAILABLE`; up to a tenth is added at random. Something
     /// below must have said GOAWAY by then, or the streams come back on the same connection. `None` is for ever.
     pub max_connection_age: Option<Duration>,
-    /// Names the peer of a connection for log and status.
-    pub identify: Identify,
-    /// Who may subscribe, by what `identify` says.
+    /// Who may subscribe, by the identity of the peer.
     pub admit: Admit,
     /// Who hears of ACKs.
     pub watcher: Option<Arc<dyn Watch>>,
@@ -76,7 +72,7 @@ pub trait Watch: fmt::Debug + Send + Sync {
 pub struct Client {
     /// Names the stream within the process.
     pub stream: u64,
-    /// What `Settings::identify` said.
+    /// The peer's.
     pub identity: String,
     /// `node.metadata.instanceIdentifier`.
     pub instance: String,
@@ -111,39 +107,9 @@ impl Default for Settings {
             place_time: Duration::from_secs(1),
             walk_pause: Duration::from_millis(50),
             max_connection_age: None,
-            identify: Identify::default(),
             admit: Admit::default(),
             watcher: None,
         }
-    }
-}
-
-/// A function from what the transport knows of a connection to the name of its peer.
-///
-/// Over TLS the extensions hold `TlsConnectInfo<TcpConnectInfo>` with the peer's certificates.
-#[derive(Clone)]
-pub struct Identify(Arc<dyn Fn(&Extensions) -> String + Send + Sync>);
-
-impl Identify {
-    /// Names peers by `identify`.
-    pub fn by(identify: impl Fn(&Extensions) -> String + Send + Sync + 'static) -> Self {
-        Self(Arc::new(identify))
-    }
-
-    pub(crate) fn call(&self, extensions: &Extensions) -> String {
-        (self.0)(extensions)
-    }
-}
-
-impl Default for Identify {
-    fn default() -> Self {
-        Self::by(|_| String::new())
-    }
-}
-
-impl fmt::Debug for Identify {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Identify")
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     Position,
     fixtures::{
         FakeSource, names,
-        wire::{Peer, Served, classic, first, rescind},
+        wire::{Peer, Served, classic, first, rescind, serve_tcp},
     },
 };
 
@@ -136,6 +136,20 @@ async fn acks_are_credited_by_their_nonce_on_whichever_stream_they_come() {
 }
 
 #[tokio::test]
+async fn a_server_that_does_not_know_its_connections_serves_nobody() {
+    let source = Arc::new(FakeSource::with(1));
+    let nobody = Identify::by(|_| None);
+    let (server, _) = service(source, nobody, Settings::default(), Arc::default());
+    let address = serve_tcp(server).await;
+    let channel = tonic::transport::Endpoint::try_from(format!("http://{address}"));
+    let channel = channel.expect("a URI").connect().await.expect("served");
+    let refused = RevokedTokenDiscoveryServiceClient::new(channel)
+        .stream_tokens(tokio_stream::iter([classic("gw", "")]))
+        .await;
+    assert_eq!(refused.expect_err("refused").code(), Code::Internal);
+}
+
+#[tokio::test]
 async fn a_source_of_the_oldest_form_alone_has_no_incremental_stream() {
     let (_, server) = served(FakeSource::old()).await;
     let mut client = RevokedTokenDiscoveryServiceClient::new(server.connect().await);
@@ -148,11 +162,7 @@ async fn a_source_of_the_oldest_form_alone_has_no_incremental_stream() {
 #[tokio::test]
 async fn the_roster_shows_who_is_where() {
     let (source, _) = served(FakeSource::with(2)).await;
-    let settings = Settings {
-        identify: Identify::by(|_| "gateway".to_owned()),
-        ..Settings::default()
-    };
-    let server = Served::on_tcp(&source, settings).await;
+    let server = Served::called("gateway", &source, Settings::default()).await;
     let mut peer = Peer::open(&server.connect().await, rescind("gw", "")).await;
     peer.take().await;
     source.push("x");

@@ -109,7 +109,10 @@ pub(super) async fn adapter(
     let identity = tls::Identity::new(cert, key);
     let config = server_config(&identity, &ClientAuth::Required(trust), ALPN_H2).unwrap();
     let listener = TlsListener::bind("127.0.0.1", port, config).await.unwrap();
-    let (service, streams) = server::service(source, server::Settings::default(), Arc::default());
+    // One enforcer has one stream: each is its own connection here.
+    let identify = server::Identify::by(|_| Some(server::Peer::new("", None)));
+    let settings = server::Settings::default();
+    let (service, streams) = server::service(source, identify, settings, Arc::default());
     let server = tokio::spawn(async move {
         let served = Server::builder()
             .add_service(service)

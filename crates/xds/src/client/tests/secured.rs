@@ -5,13 +5,10 @@ use rustls::{RootCertStore, crypto::aws_lc_rs, server::WebPkiClientVerifier};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::{
-    Server,
-    server::{TcpConnectInfo, TlsConnectInfo},
-};
+use tonic::transport::Server;
 
 use super::*;
-use crate::fixtures::wire::{Peer, classic};
+use crate::fixtures::wire::{Known, Peer, classic};
 use crate::server::{Handle, Identify, Metrics, service};
 
 /// A certificate authority with one identity for each side.
@@ -91,23 +88,23 @@ impl Certs {
 }
 
 async fn serve(certs: &Certs, source: &Arc<FakeSource>) -> (String, Handle) {
-    let settings = Settings {
-        identify: Identify::by(|extensions| {
-            let tls = extensions.get::<TlsConnectInfo<TcpConnectInfo>>();
-            let certificates = tls.and_then(TlsConnectInfo::peer_certs);
-            format!("{} certificate", certificates.map_or(0, |all| all.len()))
-        }),
-        ..Settings::default()
-    };
-    let (server, handle) = service(Arc::clone(source), settings, Arc::new(Metrics::default()));
+    let (server, handle) = service(
+        Arc::clone(source),
+        Identify::carried(),
+        Settings::default(),
+        Arc::new(Metrics::default()),
+    );
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address").to_string();
     let acceptor = certs.acceptor();
     let (accepted, incoming) = tokio::sync::mpsc::channel(8);
     tokio::spawn(async move {
-        while let Ok((tcp, _)) = listener.accept().await {
+        while let Ok((tcp, from)) = listener.accept().await {
             if let Ok(tls) = acceptor.accept(tcp).await {
-                let _ = accepted.send(Ok::<_, std::io::Error>(tls)).await;
+                let certificates = tls.get_ref().1.peer_certificates();
+                let identity = format!("{} certificate", certificates.map_or(0, <[_]>::len));
+                let known = Known::new(tls, &identity, from);
+                let _ = accepted.send(Ok::<_, std::io::Error>(known)).await;
             }
         }
     });

@@ -56,9 +56,9 @@ impl<S: Source> OpenStream<S> {
         };
         let client = Client {
             stream: id,
-            identity: peer.identity.clone(),
+            identity: peer.identity().to_owned(),
             instance: opening.instance.clone(),
-            address: peer.address,
+            address: peer.address(),
             audience: opening.audience,
             method,
             declared: opening.declared.clone(),
@@ -77,7 +77,7 @@ impl<S: Source> OpenStream<S> {
             method = method.name(),
             audience = ?opening.audience,
             address = peer.shown(),
-            identity = peer.identity,
+            identity = peer.identity(),
             cursor = inner.source.version(start),
             "xDS stream opened"
         );
@@ -241,7 +241,7 @@ impl<S: Source> OpenStream<S> {
                     let peer = &self.shared.peer;
                     self.inner
                         .registry
-                        .unmark(&peer.identity, &self.opening.instance);
+                        .unmark(peer.identity(), &self.opening.instance);
                 }
                 debug!(
                     instance = self.opening.instance,
@@ -330,7 +330,7 @@ impl<S: Source> OpenStream<S> {
         let peer = &self.shared.peer;
         self.inner
             .registry
-            .mark_not_enforced(&peer.identity, &self.opening.instance);
+            .mark_not_enforced(peer.identity(), &self.opening.instance);
         warn!(
             instance = self.opening.instance,
             address = peer.shown(),

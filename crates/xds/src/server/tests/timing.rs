@@ -156,3 +156,25 @@ async fn an_ack_on_another_stream_lets_the_first_one_go_on_at_once() {
     assert_eq!(names(&one.next().await.resources), ["x"]);
     assert_eq!(start.elapsed(), Duration::ZERO);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_age_is_the_connections_and_not_the_streams() {
+    let source = Arc::new(FakeSource::with(1));
+    let settings = Settings {
+        max_connection_age: Some(Duration::from_secs(1000)),
+        ..Settings::default()
+    };
+    let server = Served::on_pipes(&source, settings);
+    let channel = server.connect().await;
+    let mut one = Peer::open(&channel, classic("a", "")).await;
+    one.take().await;
+    tokio::time::sleep(Duration::from_secs(800)).await;
+    let start = Instant::now();
+    let mut two = Peer::open(&channel, classic("b", "")).await;
+    two.take().await;
+    for peer in [&mut one, &mut two] {
+        let status = peer.end().await.expect("not OK");
+        assert_eq!(status.code(), Code::Unavailable);
+    }
+    assert!((200..=300).contains(&start.elapsed().as_secs()));
+}
