@@ -38,7 +38,7 @@ pub(crate) fn patiently(mut step: impl FnMut() -> bool) {
         if step() {
             return;
         }
-        std::thread::sleep(pause);
+        std::thread::park_timeout(pause);
     }
     panic!("it never came to its end");
 }
