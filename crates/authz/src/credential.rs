@@ -183,7 +183,7 @@ struct Value<'a> {
 impl<'a> Value<'a> {
     fn new(bytes: &'a [u8]) -> Option<Self> {
         let text = String::from_utf8_lossy(bytes.trim_ascii());
-        (!text.is_empty()).then(|| Self {
+        (!text.is_empty()).then_some(Self {
             is_text: matches!(text, Cow::Borrowed(_)),
             text,
         })

@@ -6,7 +6,8 @@
 //! A checkpoint says by the adapter's clock when it was made (`as_of`). The two clocks have an unknown distance. The least
 //! `arrival - as_of` that a stream has shown is the distance plus the shortest way, so `as_of` plus it is a moment at which
 //! the statement was certainly true or later: a message that was held up on its way counts as old as it is. The first one
-//! has nothing to be compared with and counts from the sending of its request.
+//! has nothing to be compared with and counts from the sending of the request that it answers, since it was made after that.
+//! One response is outstanding at a time, so after the parts of a walk that is the ACK of the last one.
 //!
 //! Knowing once that nothing was missing at a moment is never undone, so the newest such moment counts.
 
@@ -41,7 +42,7 @@ struct Shared {
 /// What the present stream has shown.
 #[derive(Debug, Default, Clone, Copy)]
 struct Stream {
-    /// When its first request was sent.
+    /// When the request that comes to be answered next was sent, or a little before.
     sent: u64,
     /// The least `arrival - as_of`.
     distance: Option<i64>,
@@ -80,6 +81,11 @@ impl Age {
             sent: self.now(),
             distance: None,
         };
+    }
+
+    /// What came is about to be ACKed, and nothing else is outstanding: what comes next is made after that.
+    pub fn acknowledges(&self) {
+        self.stream().sent = self.now();
     }
 
     /// Something came from the adapter, whatever it said.
@@ -229,6 +235,22 @@ mod tests {
         clock.pass(SECOND * 2);
         age.checkpoint(50, None);
         assert_eq!(age.link(), Some(SECOND * 2));
+    }
+
+    #[test]
+    fn after_a_walk_the_first_checkpoint_counts_from_the_last_ack() {
+        let (clock, age) = age();
+        age.stream_opens();
+        clock.pass(SECOND * 600);
+        age.acknowledges();
+        clock.pass(SECOND * 2);
+        age.checkpoint(50, None);
+        assert_eq!(age.link(), Some(SECOND * 2));
+        // Later ACKs change nothing: the least distance is known.
+        age.acknowledges();
+        clock.pass(SECOND * 5);
+        age.checkpoint(1_050, None);
+        assert_eq!(age.link(), Some(SECOND * 6));
     }
 
     #[test]

@@ -369,6 +369,7 @@ impl Sink for Subscription {
         Ok(match recorded {
             Ok(()) => {
                 self.held = None;
+                self.age.acknowledges();
                 Outcome::Applied(answer)
             }
             Err(Undurable) => {
@@ -384,6 +385,7 @@ impl Sink for Subscription {
         match self.record(&[], &place) {
             Ok(()) => {
                 self.durable.tend(&self.set);
+                self.age.acknowledges();
                 Some(answer)
             }
             Err(Undurable) => {

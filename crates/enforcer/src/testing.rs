@@ -20,6 +20,29 @@ use rescind_proto::google::protobuf::value::Kind;
 
 pub(crate) const ISSUER: &str = "https://localhost:9443/oauth2/token";
 
+/// A port of this process alone, for a server that comes later, goes, or comes back. The socket that holds it never
+/// listens, so a server can be bound beside it; and while it is open, which is until the process ends, nobody is given it.
+pub(crate) fn reserved_port() -> u16 {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let port = socket.local_addr().unwrap().port();
+    std::mem::forget(socket);
+    port
+}
+
+/// Does `step` until it says that it is done: a minute is more than any machine needs.
+pub(crate) fn patiently(mut step: impl FnMut() -> bool) {
+    let pause = std::time::Duration::from_millis(1);
+    for _ in 0..60_000 {
+        if step() {
+            return;
+        }
+        std::thread::park_timeout(pause);
+    }
+    panic!("it never came to its end");
+}
+
 /// One that signs tokens, on P-256.
 pub(crate) struct Signer {
     kid: &'static str,

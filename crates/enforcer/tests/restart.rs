@@ -21,7 +21,7 @@ mod testing;
 mod adapter;
 
 use adapter::Script;
-use testing::{Certificates, ISSUER, Signer, bearer, jwks, metadata, seen};
+use testing::{Certificates, ISSUER, Signer, bearer, jwks, metadata, reserved_port, seen};
 
 /// An enforcer's surroundings; the process comes and goes.
 struct World {
@@ -44,11 +44,6 @@ impl Drop for Enforcer {
     }
 }
 
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
-}
-
 impl World {
     async fn new() -> Self {
         let world = Self {
@@ -56,8 +51,8 @@ impl World {
             signer: Signer::new("a"),
             script: Arc::default(),
             adapter: None,
-            adapter_port: free_port(),
-            port: free_port(),
+            adapter_port: reserved_port(),
+            port: reserved_port(),
         };
         let folder = world.certificates.folder();
         let (cert, key) = world.certificates.identity("enforcer");

@@ -65,7 +65,7 @@ async fn reboot(broker: &Broker) {
         elsewhere
             .hold(builder, Part::Enforcer)
             .only(&parts)
-            .config(Part::Enforcer, "[enforcer.staleness]\nstartGrace = 4\n")
+            .config(Part::Enforcer, "[enforcer.staleness]\nstartGrace = 20\n")
     })
     .await;
     let gate = world.gate().await;
@@ -99,7 +99,7 @@ async fn reboot(broker: &Broker) {
 
     // No adapter answers within the grace: the policy decides, and it says deny. What is known is known.
     let ask = || gate.token(&good);
-    let verdict = eventually(Duration::from_secs(30), ask, |verdict| {
+    let verdict = eventually(Duration::from_secs(60), ask, |verdict| {
         verdict.reason == "stale"
     })
     .await;

@@ -230,11 +230,10 @@ impl Durable {
     /// As [`Self::tend`], until no image is being written.
     #[cfg(test)]
     pub(crate) fn tend_to_end(&mut self, set: &Arc<RevokedSet>) {
-        self.tend(set);
-        while self.journal_mut().is_writing() {
-            std::thread::yield_now();
+        crate::testing::patiently(|| {
             self.tend(set);
-        }
+            !self.journal_mut().is_writing()
+        });
     }
 
     fn abandon(&mut self) -> Result<(), Undurable> {

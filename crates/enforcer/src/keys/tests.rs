@@ -294,7 +294,8 @@ async fn a_key_set_is_fetched_over_http() {
             fixture.degraded()
         );
     }
-    assert_eq!(calls.load(Ordering::Relaxed), 1);
+    // Once, and perhaps again: it is tried again within a second.
+    assert!(calls.load(Ordering::Relaxed) >= 1);
     server.abort();
     let _ = server.await;
     let (_, _task) = fixture.start(&format!("http://{address}/jwks")).await;

@@ -23,7 +23,7 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use super::super::*;
 use crate::{
     config::TokenService,
-    testing::{Certificates, ISSUER, Signer, bearer, jwks, seen},
+    testing::{Certificates, ISSUER, Signer, bearer, jwks, reserved_port, seen},
 };
 
 /// An adapter's source: positions are places in a list.
@@ -122,10 +122,9 @@ pub(super) async fn adapter(
     Adapter { streams, server }
 }
 
-/// A port that nobody listens on at this moment.
+/// A port that nobody listens on, and that nobody else is given.
 pub(super) fn free_port() -> Port {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    Port::new(listener.local_addr().unwrap().port()).unwrap()
+    Port::new(reserved_port()).unwrap()
 }
 
 pub(super) struct Running {

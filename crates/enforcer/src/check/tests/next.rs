@@ -22,7 +22,7 @@ use rescind_runtime::tls::{
     ALPN_H2, ClientAuth, Identity, TlsListener, Trust, client_config, server_config,
 };
 use rustls_pki_types::ServerName;
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Code, Status, server::NamedService, transport::Server};
 use tower::Service;
@@ -31,7 +31,7 @@ use super::*;
 use crate::{
     metrics::NextOutcome,
     next::{Dial, Link, Next},
-    testing::Certificates,
+    testing::{Certificates, reserved_port},
 };
 
 /// What the scripted one does with a call.
@@ -128,8 +128,7 @@ impl Pair {
         let (cert, key) = certificates.identity("front");
         let trust = Trust::load(certificates.ca()).unwrap();
         let tls = client_config(&trust, Some(&Identity::new(cert, key)), ALPN_H2).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let port = reserved_port();
         let link = Link::new(Dial {
             address: format!("127.0.0.1:{port}"),
             server_name: ServerName::try_from("enforcer").unwrap(),
@@ -160,12 +159,16 @@ impl Pair {
         let config = server_config(&Identity::new(cert, key), &trust, ALPN_H2).unwrap();
         let bind = || TlsListener::bind("127.0.0.1", self.port, config.clone());
         // One that was there before needs a moment to be gone.
-        let listener = loop {
-            match bind().await {
-                Ok(listener) => break listener,
-                Err(_) => tokio::task::yield_now().await,
+        let bound = async {
+            loop {
+                match bind().await {
+                    Ok(listener) => break listener,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(1)).await,
+                }
             }
         };
+        let patience = Duration::from_secs(60);
+        let listener = tokio::time::timeout(patience, bound).await.unwrap();
         let scripted = self.scripted.clone();
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();

@@ -6,7 +6,10 @@ use std::sync::{
 };
 
 use super::*;
-use crate::journal::steps::{Observer, Step};
+use crate::{
+    journal::steps::{Observer, Step},
+    testing::patiently,
+};
 
 /// Holds the writing of an image before each of its steps.
 pub(in crate::journal) struct Gate {
@@ -29,7 +32,7 @@ impl Gate {
 
     /// Waits for the next step, which is held.
     pub(in crate::journal) fn reached(&self) -> Step {
-        self.steps.recv().unwrap()
+        self.steps.recv_timeout(Duration::from_secs(60)).unwrap()
     }
 
     fn pass(&self) {
@@ -97,9 +100,7 @@ fn a_process_that_dies_at_any_step_of_an_image_has_lost_nothing() {
             break;
         }
     }
-    while process.journal.poll().map(Result::unwrap).is_none() {
-        std::thread::yield_now();
-    }
+    patiently(|| process.journal.poll().map(Result::unwrap).is_some());
     assert!(n > 10_100 && !process.journal.is_writing());
     // With everything that came while it was written, and nothing from before.
     assert_eq!(
@@ -153,9 +154,7 @@ fn an_old_image_is_removed_once_another_has_taken_its_place() {
             .journal
             .begin_beside(&process.set, &process.state)
             .unwrap();
-        while process.journal.poll().map(Result::unwrap).is_none() {
-            std::thread::yield_now();
-        }
+        patiently(|| process.journal.poll().map(Result::unwrap).is_some());
     }
     // The removal is on its way: whoever goes waits for it.
     drop(process);

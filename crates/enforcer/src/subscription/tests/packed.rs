@@ -105,6 +105,34 @@ fn a_complete_checkpoint_makes_it_ready_and_says_how_old_all_is() {
 }
 
 #[test]
+fn a_long_walk_does_not_make_all_that_follows_it_old() {
+    let clock = clock();
+    let mut fixture = opened(&clock);
+    let seconds = Duration::from_secs;
+    for n in 0..60 {
+        clock.pass(seconds(10));
+        let walk = Walk::Part {
+            begins: n == 0,
+            ends: n == 59,
+        };
+        let part = update("l", &format!("{n}-0a"), &[entry("a", NOW)], walk);
+        fixture.take(part).unwrap();
+    }
+    // Made after the last part was ACKed, and held up for 3 s since, for all we know.
+    clock.pass(seconds(3));
+    let mut said = said("59-0a", &[entry("a", NOW)], true);
+    fixture.take(statement("l", said.clone())).unwrap();
+    assert_eq!(fixture.age.link(), Some(seconds(3)));
+    // The next ones cannot know better how far the clocks are apart, and 3 s it stays.
+    for _ in 0..2 {
+        clock.pass(seconds(5));
+        said.as_of_ms += 5_000;
+        fixture.take(statement("l", said.clone())).unwrap();
+        assert_eq!(fixture.age.link(), Some(seconds(3)));
+    }
+}
+
+#[test]
 fn a_heartbeat_without_anything_moves_nothing() {
     let clock = clock();
     let mut fixture = opened(&clock);
