@@ -14,6 +14,7 @@
 mod de;
 mod describe;
 mod error;
+mod host;
 mod loaded;
 mod mismatch;
 mod overrides;
@@ -26,6 +27,7 @@ mod values;
 mod words;
 
 pub use error::{ConfigError, Problem, Problems};
+pub use host::HostPort;
 pub use loaded::{Loaded, load};
 pub use schema::{Environment, ProcessEnvironment, Schema};
 pub use secret::Secret;

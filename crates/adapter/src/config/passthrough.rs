@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use rescind_runtime::config::Problems;
+use rescind_runtime::config::{HostPort, Problems};
 use rustls::pki_types::ServerName;
 use serde::{Deserialize, Serialize};
 
@@ -60,7 +60,9 @@ impl Passthrough {
             max_calls,
             max_calls_per_client,
         } = self;
-        if !address.is_empty() && !is_address(address) {
+        if !address.is_empty()
+            && HostPort::parse(address).is_none_or(|address| address.port.is_none())
+        {
             problems.add(
                 format!("{SECTION}.address"),
                 "expected host:port, such as \"adapter:18001\"",
@@ -92,10 +94,4 @@ impl Passthrough {
             }
         }
     }
-}
-
-fn is_address(text: &str) -> bool {
-    text.rsplit_once(':').is_some_and(|(host, port)| {
-        !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok_and(|port| port > 0)
-    })
 }

@@ -1,6 +1,6 @@
 //! `[adapter.peers]`: the other adapters, which are asked whether they hold the same set.
 
-use rescind_runtime::config::Problems;
+use rescind_runtime::config::{HostPort, Problems};
 use rustls::pki_types::ServerName;
 use serde::{Deserialize, Serialize};
 
@@ -33,13 +33,13 @@ impl PeersSection {
     }
 
     fn peer(&self, text: &str) -> Option<PeerAddress> {
-        let (host, port) = split(text)?;
+        let at = HostPort::parse(text)?;
         let name = match self.server_name.as_str() {
-            "" => host.trim_start_matches('[').trim_end_matches(']'),
+            "" => at.host,
             name => name,
         };
         Some(PeerAddress {
-            address: format!("{host}:{port}"),
+            address: at.or_port(PORT),
             name: ServerName::try_from(name.to_owned()).ok()?,
         })
     }
@@ -49,7 +49,9 @@ impl PeersSection {
             problems.add("adapter.peers.serverName", "expected a DNS name or nothing");
         }
         for (at, text) in self.addresses.iter().enumerate() {
-            if split(text).is_none() || (self.server_name.is_empty() && self.peer(text).is_none()) {
+            if HostPort::parse(text).is_none()
+                || (self.server_name.is_empty() && self.peer(text).is_none())
+            {
                 problems.add(
                     format!("adapter.peers.addresses[{at}]"),
                     format!("expected host or host:port, found {text:?}"),
@@ -57,17 +59,6 @@ impl PeersSection {
             }
         }
     }
-}
-
-/// Host, an IPv6 address in its brackets, and port.
-fn split(text: &str) -> Option<(&str, u16)> {
-    let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
-        _ => (text, PORT),
-    };
-    let bracketed = host.starts_with('[') && host.ends_with(']');
-    let good = !host.is_empty() && port != 0 && (bracketed || !host.contains(':'));
-    good.then_some((host, port))
 }
 
 #[cfg(test)]
@@ -86,6 +77,7 @@ mod tests {
             ("10.0.0.1:1", "", "10.0.0.1:1", "10.0.0.1"),
             ("[::1]", "", "[::1]:18000", "::1"),
             ("[::1]:7", "adapter", "[::1]:7", "adapter"),
+            ("::1", "", "[::1]:18000", "::1"),
         ] {
             let expected = PeerAddress {
                 address: address.to_owned(),
@@ -93,7 +85,7 @@ mod tests {
             };
             assert_eq!(section(text, name).all(), [expected], "{text}");
         }
-        for wrong in ["", ":1", "a:b", "a:0", "a:70000", "::1", "a b"] {
+        for wrong in ["", ":1", "a:b", "a:0", "a:70000", "::1:18000", "a b"] {
             assert_eq!(section(wrong, "").all(), [], "{wrong}");
         }
     }

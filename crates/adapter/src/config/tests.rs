@@ -210,6 +210,21 @@ fn a_wrong_pass_through_is_named_in_one_go() {
 }
 
 #[test]
+fn an_address_that_nobody_can_connect_to_is_named() {
+    let original = |address: &str| {
+        with_control_plane(&format!(
+            "[adapter.xds.passthrough]\naddress = \"{address}\""
+        ))
+    };
+    for wrong in ["::1:18000", "::1:8081", "a b:18000", "[::1]", "u@a:1", ":1"] {
+        check_problems(
+            &original(wrong),
+            &["2: adapter.xds.passthrough.address: expected host:port"],
+        );
+    }
+}
+
+#[test]
 fn a_wrong_control_plane_is_named_in_one_go() {
     check_problems(
         "[controlPlane]\n\

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use rescind_runtime::config::Problems;
+use rescind_runtime::config::{HostPort, Problems};
 use rustls_pki_types::ServerName;
 
-use super::{Config, Enforcer, Next, Role, Security, TokenService, VerificationMode, Xds, xds};
+use super::{Config, Enforcer, Next, Role, Security, TokenService, VerificationMode, Xds};
 
 /// Adapters send up to 3.5 MiB; the original's own limit is the least that is sure to be enough.
 const LEAST_XDS_MESSAGE: usize = 4 * 1024 * 1024;
@@ -243,7 +243,7 @@ fn adapters(config: &Xds, problems: &mut Problems) {
         );
     }
     for (at, adapter) in config.adapters.iter().enumerate() {
-        if xds::split(adapter).is_none() {
+        if HostPort::parse(adapter).is_none() {
             problems.add(
                 format!("xds.adapters[{at}]"),
                 format!("expected host or host:port, found {adapter:?}"),
@@ -283,7 +283,7 @@ fn next(config: &Next, problems: &mut Problems) {
         }
         return;
     }
-    if !config.rest.address.is_empty() && xds::split(&config.rest.address).is_none() {
+    if !config.rest.address.is_empty() && HostPort::parse(&config.rest.address).is_none() {
         problems.add(
             "next.rest.address",
             format!(
@@ -292,7 +292,7 @@ fn next(config: &Next, problems: &mut Problems) {
             ),
         );
     }
-    if xds::split(&config.address).is_none() {
+    if HostPort::parse(&config.address).is_none() {
         problems.add(
             "next.address",
             format!("expected host or host:port, found {:?}", config.address),

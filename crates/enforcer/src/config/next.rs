@@ -2,10 +2,8 @@
 
 use std::path::PathBuf;
 
-use rescind_runtime::config::Port;
+use rescind_runtime::config::{HostPort, Port};
 use serde::{Deserialize, Serialize};
-
-use super::xds;
 
 /// An ext_authz server that is asked about everything that is not refused here: Choreo Connect's own enforcer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,10 +61,7 @@ impl NextRest {
 }
 
 fn endpoint(address: &str, port: Port) -> Option<String> {
-    match xds::split(address)? {
-        (_, Some(_)) => Some(address.to_owned()),
-        (_, None) => Some(format!("{address}:{port}")),
-    }
+    HostPort::parse(address).map(|at| at.or_port(port.get()))
 }
 
 const fn port(port: u16) -> Port {

@@ -1,6 +1,6 @@
 //! `[xds]`: the way to the adapters.
 
-use rescind_runtime::config::Port;
+use rescind_runtime::config::{HostPort, Port};
 use serde::{Deserialize, Serialize};
 
 /// The adapters, and how they are reached.
@@ -24,37 +24,15 @@ pub struct Xds {
 }
 
 impl Xds {
-    /// `host:port` of each adapter. An IPv6 address without a port stands in brackets, as one with a port does.
+    /// `host:port` of each adapter.
     pub fn endpoints(&self) -> Vec<String> {
-        let with_port = |adapter: &String| match split(adapter) {
-            Some((_, Some(_))) => adapter.clone(),
-            _ => format!("{adapter}:{}", self.port),
+        let endpoint = |adapter: &String| match HostPort::parse(adapter) {
+            Some(at) => at.or_port(self.port.get()),
+            // Whoever has not checked the configuration hears of it when it is dialled.
+            None => adapter.clone(),
         };
-        self.adapters.iter().map(with_port).collect()
+        self.adapters.iter().map(endpoint).collect()
     }
-}
-
-/// Host and port of `host`, `host:port`, `[v6]` or `[v6]:port`; `None` for anything else.
-pub(super) fn split(adapter: &str) -> Option<(&str, Option<u16>)> {
-    let (host, port) = match adapter.strip_prefix('[') {
-        Some(rest) => {
-            let (host, rest) = rest.split_once(']')?;
-            host.parse::<std::net::Ipv6Addr>().ok()?;
-            (host, rest)
-        }
-        None => adapter.split_at(adapter.find(':').unwrap_or(adapter.len())),
-    };
-    let port = match port {
-        "" => None,
-        port => Some(
-            port.strip_prefix(':')?
-                .parse()
-                .ok()
-                .filter(|port| *port != 0)?,
-        ),
-    };
-    let sound = !host.is_empty() && !host.contains([' ', '/', '@', '?', '#']);
-    sound.then_some((host, port))
 }
 
 impl Default for Xds {

@@ -8,6 +8,7 @@ use serde::de::{Deserializer, Error, IntoDeserializer, Unexpected, Visitor};
 
 use self::access::{ArrayAccess, TableAccess};
 pub(super) use self::context::{Context, Notes};
+use super::host::begins_with_v6;
 use super::mismatch::{Mismatch, Site};
 use super::overrides::settle;
 use super::secret;
@@ -54,7 +55,7 @@ impl<'c> ValueReader<'c> {
         let Some(text) = self.variable() else {
             return Ok(self);
         };
-        if text.trim_start().starts_with(opening) {
+        if text.trim_start().starts_with(opening) && !begins_with_v6(text.trim()) {
             let parsed = Node::parse_variable(text.trim(), &self.node.origin);
             self.node =
                 parsed.map_err(|reason| Mismatch::custom(format!("not a TOML value: {reason}")))?;

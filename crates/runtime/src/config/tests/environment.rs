@@ -2,6 +2,16 @@
 
 use super::*;
 
+#[derive(Debug, Deserialize)]
+struct Client {
+    xds: Servers,
+}
+
+#[derive(Debug, Deserialize)]
+struct Servers {
+    servers: Vec<String>,
+}
+
 #[test]
 fn variables_with_names_of_their_own_beat_the_file() {
     let loaded = loaded(
@@ -62,6 +72,28 @@ fn a_variable_with_the_prefix_sets_any_key_in_any_case() {
     assert_eq!(config.control_plane.password.unwrap().expose(), "1234");
     assert_eq!(config.log.format, Format::Json);
     assert_eq!(config.log.fields["c"], "d");
+}
+
+#[test]
+fn a_list_may_begin_with_an_ipv6_address_in_brackets() {
+    let texts = |variable| {
+        let over = [("RESCIND_XDS__SERVERS", variable)];
+        super::super::loaded::load_text::<Client>(
+            "a.toml",
+            "",
+            &super::SCHEMA,
+            &Variables::from(over),
+        )
+    };
+    for (variable, servers) in [
+        ("[2001:db8::1]:18000", &["[2001:db8::1]:18000"][..]),
+        (" [::1] , b", &["[::1]", "b"]),
+        ("['[::1]', 'b,c']", &["[::1]", "b,c"]),
+    ] {
+        let loaded = texts(variable).expect(variable);
+        assert_eq!(loaded.config.xds.servers, servers);
+    }
+    assert!(texts("[::1").is_err());
 }
 
 #[test]
