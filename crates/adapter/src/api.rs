@@ -155,15 +155,30 @@ struct Enforcers {
 }
 
 async fn enforcers(State(api): State<Api>) -> Result<Json<Enforcers>, Refusal> {
-    let parts = api.parts()?;
-    let checkpoint = parts.reader.checkpoint();
-    Ok(Json(Enforcers {
-        scope: SCOPE,
-        ledger: parts.reader.ledger_id().to_string(),
-        head: checkpoint.head.to_string(),
-        complete: checkpoint.complete,
-        enforcers: enforcers::all(&parts.roster, &parts.streams, &parts.reader),
-    }))
+    // Thousands of rows take a while: not on a thread that serves streams.
+    aside(move || {
+        let parts = api.parts()?;
+        let checkpoint = parts.reader.checkpoint();
+        Ok(Json(Enforcers {
+            scope: SCOPE,
+            ledger: parts.reader.ledger_id().to_string(),
+            head: checkpoint.head.to_string(),
+            complete: checkpoint.complete,
+            enforcers: enforcers::all(&parts.roster, &parts.streams, &parts.reader),
+        }))
+    })
+    .await
+}
+
+/// Answers on a thread that may block.
+async fn aside<T: Send + 'static>(
+    answer: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let answered = tokio::task::spawn_blocking(answer).await;
+    answered.unwrap_or_else(|_| {
+        let text = "the adapter is ending, or has failed to answer";
+        Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, text.to_owned()))
+    })
 }
 
 /// Whether the other adapters hold the same set.
@@ -205,14 +220,17 @@ async fn version(
     State(api): State<Api>,
     Path(version): Path<String>,
 ) -> Result<Json<Version>, Refusal> {
-    let parts = api.parts()?;
     let unknown = || {
         let text =
             "this adapter knows no such version: it is a sequence, or a sequence and an epoch";
         Refusal(StatusCode::NOT_FOUND, text.to_owned())
     };
-    let sequence = sequence(&parts.reader, &version).ok_or_else(unknown)?;
-    Ok(Json(where_is(parts, sequence)))
+    aside(move || {
+        let parts = api.parts()?;
+        let sequence = sequence(&parts.reader, &version).ok_or_else(unknown)?;
+        Ok(Json(where_is(parts, sequence)))
+    })
+    .await
 }
 
 /// The sequence that `1042` or `1042-<epoch>` names here.

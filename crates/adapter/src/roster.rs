@@ -118,7 +118,10 @@ impl Roster {
 
     /// Every row with the receipts of its streams for what was `asked`.
     pub(crate) fn receipts(&self, asked: Option<Asked>) -> Vec<Receipt> {
-        let now = UnixMillis(unix_now_millis());
+        self.receipts_at(asked, Instant::now())
+    }
+
+    fn receipts_at(&self, asked: Option<Asked>, now: Instant) -> Vec<Receipt> {
         let state = self.state();
         let mut live: HashMap<u64, Vec<Live>> = HashMap::new();
         for stream in state.live.values() {

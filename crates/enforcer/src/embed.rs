@@ -79,7 +79,7 @@ pub struct Background {
 pub struct Route {
     /// Where its credentials stand.
     pub names: Option<CredentialNames>,
-    /// What happens to its requests while the set is stale.
+    /// What happens to its requests while the set is stale; no weaker than `enforcer.staleness.weakestRoute`.
     pub stale_policy: Option<StalePolicy>,
 }
 

@@ -11,7 +11,7 @@ use rescind_runtime::time::rfc3339;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use super::{Api, Parts, Refusal, SCOPE, Version, token, where_is};
+use super::{Api, Parts, Refusal, SCOPE, Version, aside, token, where_is};
 
 /// What is asked for: one of these.
 #[derive(Deserialize)]
@@ -105,12 +105,10 @@ pub(super) async fn revocations(
         revoking.extend(live.filter(|live| applies(live, issued_at)));
     }
     let mut by = Vec::new();
-    for live in &revoking {
-        by.push(found(
-            parts,
-            live,
-            origin(&parts.reader, live.sequence).await,
-        ));
+    for live in revoking {
+        let origin = origin(&parts.reader, live.sequence).await;
+        let api = api.clone();
+        by.push(aside(move || Ok(found(api.parts()?, &live, origin))).await?);
     }
     Ok(Json(Revocations {
         scope: SCOPE,

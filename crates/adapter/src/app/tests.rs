@@ -25,11 +25,6 @@ use crate::testing::{certificates::Authority, soon, token};
 
 mod connections;
 
-fn free_port() -> Port {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    Port::new(listener.local_addr().unwrap().port()).unwrap()
-}
-
 fn config(authority: &Authority, directory: &TempDir) -> Config {
     let mut config = Config::default();
     let (cert_path, key_path) = authority.identity("adapter");
@@ -37,8 +32,8 @@ fn config(authority: &Authority, directory: &TempDir) -> Config {
     config.adapter.keystore.key_path = key_path;
     config.adapter.truststore.location = authority.ca();
     config.adapter.xds.host = "127.0.0.1".into();
-    config.adapter.xds.port = free_port();
-    config.adapter.admin.port = free_port();
+    config.adapter.xds.port = Port::FREE;
+    config.adapter.admin.port = Port::FREE;
     config.ledger.directory = directory.path().to_owned();
     config.control_plane.enabled = false;
     config

@@ -46,18 +46,14 @@ async fn adapter(
     let (mut ledger, _) = Ledger::open(directory.path()).unwrap();
     ledger.append(revocations).unwrap();
     drop(ledger);
-    let free = || {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        Port::new(listener.local_addr().unwrap().port()).unwrap()
-    };
     let mut config = Config::default();
     let (cert_path, key_path) = authority.identity("adapter");
     config.adapter.keystore.cert_path = cert_path;
     config.adapter.keystore.key_path = key_path;
     config.adapter.truststore.location = authority.ca();
     config.adapter.xds.host = "127.0.0.1".into();
-    config.adapter.xds.port = free();
-    config.adapter.admin.port = free();
+    config.adapter.xds.port = Port::FREE;
+    config.adapter.admin.port = Port::FREE;
     config.adapter.admin.read_token = Secret::new("reads");
     config.ledger.directory = directory.path().to_owned();
     config.control_plane.enabled = false;

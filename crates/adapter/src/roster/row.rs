@@ -1,5 +1,7 @@
 //! One enforcer, whether it is connected or not.
 
+use std::time::Instant;
+
 use rescind_revocation::UnixMillis;
 use rescind_xds::{
     Audience,
@@ -37,6 +39,9 @@ pub(crate) struct Row {
     pub(crate) acked: u64,
     pub(crate) first_seen_at: UnixMillis,
     pub(crate) seen_at: UnixMillis,
+    /// The same by a steady clock, not written: after a restart the moment of that, since what was written may be older
+    /// than what was heard.
+    pub(crate) heard_at: Instant,
     /// Its open streams; not written.
     pub(crate) streams: usize,
     /// It has changed since it was written.
@@ -60,6 +65,7 @@ impl Row {
             acked: 0,
             first_seen_at: now,
             seen_at: now,
+            heard_at: Instant::now(),
             streams: 0,
             dirty: true,
         }
@@ -129,6 +135,7 @@ impl Row {
 
     fn seen(&mut self, now: UnixMillis) {
         self.seen_at = now;
+        self.heard_at = Instant::now();
         self.dirty = true;
     }
 }

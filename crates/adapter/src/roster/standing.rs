@@ -1,6 +1,7 @@
 //! Is it dead there yet? One enforcer, and one version.
 
-use rescind_revocation::UnixMillis;
+use std::time::{Duration, Instant};
+
 use rescind_xds::server::Method;
 use serde::Serialize;
 
@@ -49,7 +50,7 @@ pub(super) fn receipts(
     row: &Row,
     live: &[Live],
     asked: Option<Asked>,
-    now: UnixMillis,
+    now: Instant,
 ) -> Vec<Receipt> {
     let receipt = |live: Option<&Live>| {
         let standing = asked.map(|asked| standing(row, live, asked, now));
@@ -75,7 +76,7 @@ pub(super) fn receipts(
 }
 
 /// Each open stream is judged by itself; the row speaks for who is away.
-fn standing(row: &Row, live: Option<&Live>, asked: Asked, now: UnixMillis) -> Standing {
+fn standing(row: &Row, live: Option<&Live>, asked: Asked, now: Instant) -> Standing {
     let (acked, takes_all) = match live {
         Some(live) => (live.acked, live.takes_all),
         None => (row.acked, row.takes_all),
@@ -96,12 +97,12 @@ fn standing(row: &Row, live: Option<&Live>, asked: Asked, now: UnixMillis) -> St
     }
 }
 
-/// Whether an enforcer that is away refuses everything by now.
-fn is_closed(row: &Row, now: UnixMillis) -> bool {
+/// Whether an enforcer that is away refuses everything by now. A wall clock that jumps must not say so.
+fn is_closed(row: &Row, now: Instant) -> bool {
     let declared = &row.declared;
     let Some(bound) = declared.stale_after_s else {
         return false;
     };
-    let away = now.0.saturating_sub(row.seen_at.0) / 1000;
-    declared.stale_policy.as_deref() == Some("deny") && away > bound
+    let away = now.saturating_duration_since(row.heard_at);
+    declared.stale_policy.as_deref() == Some("deny") && away > Duration::from_secs(bound)
 }

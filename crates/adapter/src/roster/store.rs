@@ -5,6 +5,7 @@ use std::{
     io,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    time::Instant,
 };
 
 use rescind_revocation::UnixMillis;
@@ -177,6 +178,7 @@ fn rows(connection: &Connection) -> rusqlite::Result<Vec<Row>> {
             acked: number(14)?,
             first_seen_at: UnixMillis(number(15)?),
             seen_at: UnixMillis(number(16)?),
+            heard_at: Instant::now(),
             streams: 0,
             dirty: false,
         })

@@ -54,12 +54,22 @@ impl Fixture {
 
     /// Who stands how towards a version.
     fn standings(&self, sequence: u64, is_rule: bool) -> Vec<(String, Standing, bool)> {
-        let asked = Asked { sequence, is_rule };
-        let receipts = self.roster.receipts(Some(asked)).into_iter();
-        receipts
-            .map(|r| (r.row.named.instance, r.standing.unwrap(), r.counts))
-            .collect()
+        standings_in(&self.roster, Asked { sequence, is_rule }, 0)
     }
+
+    /// The same for a token, beyond the bound that was declared.
+    fn standings_later(&self, sequence: u64) -> Vec<(String, Standing, bool)> {
+        let is_rule = false;
+        standings_in(&self.roster, Asked { sequence, is_rule }, 901)
+    }
+}
+
+fn standings_in(roster: &Roster, asked: Asked, after_s: u64) -> Vec<(String, Standing, bool)> {
+    let then = Instant::now() + Duration::from_secs(after_s);
+    let receipts = roster.receipts_at(Some(asked), then).into_iter();
+    receipts
+        .map(|r| (r.row.named.instance, r.standing.unwrap(), r.counts))
+        .collect()
 }
 
 #[test]
@@ -144,25 +154,21 @@ fn who_is_away_has_what_it_acked_durably_and_is_gone_once_it_refuses_everything(
         ]
     );
     assert_eq!(fixture.standings(5, false)[1].1, Standing::Missing);
-    let long_ago = UnixMillis(unix_now_millis() - 901_000);
-    for row in fixture.roster.state().rows.values_mut() {
-        row.seen_at = long_ago;
-    }
     assert_eq!(
-        fixture.standings(5, false)[1],
+        fixture.standings_later(5)[1],
         ("ours".to_owned(), Standing::Gone, true)
     );
     for row in fixture.roster.state().rows.values_mut() {
         row.declared.adapters = Some(2);
     }
     assert!(
-        !fixture.standings(5, false)[1].2,
+        !fixture.standings_later(5)[1].2,
         "it may be with another adapter"
     );
     for row in fixture.roster.state().rows.values_mut() {
         row.declared.stale_policy = Some("allow".to_owned());
     }
-    assert_eq!(fixture.standings(5, false)[1].1, Standing::Missing);
+    assert_eq!(fixture.standings_later(5)[1].1, Standing::Missing);
 }
 
 /// Beside Choreo Connect both parts of a pod may have its certificate and its host's name.
@@ -207,11 +213,8 @@ fn of_several_that_shared_a_name_and_are_away_the_weakest_counts() {
         }
         let standing = || fixture.standings(5, false)[0].1;
         assert_eq!(standing(), Standing::Missing, "the older forgets it");
-        let long_ago = UnixMillis(unix_now_millis() - 901_000);
-        for row in fixture.roster.state().rows.values_mut() {
-            row.seen_at = long_ago;
-        }
-        assert_eq!(standing(), Standing::Missing, "the older never closes");
+        let later = fixture.standings_later(5)[0].1;
+        assert_eq!(later, Standing::Missing, "the older never closes");
         // Whoever comes back alone is judged alone.
         fixture.opened(&ours, 5);
         fixture.roster.closed(&ours, Position(5));
@@ -229,6 +232,28 @@ fn what_one_refused_stands_when_another_of_its_name_comes_with_nothing() {
     fixture.opened(&client(2, "pod", Method::Stream), 0);
     let standings = fixture.standings(5, false);
     assert!(standings.iter().any(|s| s.1 == Standing::Cannot));
+}
+
+/// What is on disk may be older than the last word that was heard: the disk was full, or the wall clock has jumped.
+#[test]
+fn nobody_is_called_gone_by_the_wall_clock_or_by_what_was_written_before_a_restart() {
+    let fixture = fixture();
+    let client = client(1, "a", Method::DeltaRange);
+    fixture.opened(&client, 4);
+    fixture.roster.closed(&client, Position(4));
+    for row in fixture.roster.state().rows.values_mut() {
+        row.seen_at = UnixMillis(unix_now_millis() - 7_200_000);
+    }
+    assert_eq!(fixture.standings(5, false)[0].1, Standing::Missing);
+    let rows = fixture.roster.state().rows.values().cloned().collect();
+    let metrics = Arc::new(Metrics::default());
+    let again = Roster::new(rows, fixture.ledger.reader(), metrics);
+    let asked = Asked {
+        sequence: 5,
+        is_rule: false,
+    };
+    assert_eq!(standings_in(&again, asked, 0)[0].1, Standing::Missing);
+    assert_eq!(standings_in(&again, asked, 901)[0].1, Standing::Gone);
 }
 
 #[test]
