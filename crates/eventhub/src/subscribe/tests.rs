@@ -15,6 +15,9 @@ use crate::{
     test_tls::{Certified, trusting},
 };
 
+mod brokers;
+mod scripted;
+
 fn config(urls: &[&str]) -> HubConfig {
     let endpoints = urls.iter().map(|url| parse_endpoint(url).unwrap());
     HubConfig::new(endpoints.collect(), None)
