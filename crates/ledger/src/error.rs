@@ -65,6 +65,16 @@ pub enum LedgerError {
         /// Where it should.
         head: u64,
     },
+    /// What was salvaged is not in the file that it was written to. The damaged file is where it was.
+    #[error("{} holds {entries} entries whole of {written} that were salvaged into it", path.display())]
+    Lost {
+        /// The fresh file.
+        path: PathBuf,
+        /// How many can be read from it.
+        entries: usize,
+        /// How many there should be.
+        written: usize,
+    },
 }
 
 impl LedgerError {
