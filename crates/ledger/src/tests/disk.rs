@@ -127,7 +127,7 @@ fn where_a_salvaged_file_has_no_room() {
     bytes[at] ^= 1;
     fs::write(&database, &bytes).unwrap();
     // The log has room, since it begins anew once it has grown; the last of it cannot be moved into the database.
-    set_limit(bytes.len() as u64 - 100_000);
+    set_limit(bytes.len() as u64 - 300_000);
     drop(Ledger::open(&directory));
     set_limit(getrlimit(Resource::RLIMIT_FSIZE).unwrap().1);
     let (ledger, _) = Ledger::open(&directory).unwrap();
