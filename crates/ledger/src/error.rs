@@ -2,6 +2,7 @@
 
 use std::{io, path::PathBuf};
 
+use rusqlite::ErrorCode;
 use thiserror::Error;
 
 /// Why a ledger could not be opened or written.
@@ -78,6 +79,19 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
+    /// Whether the file is broken, or behind what was committed to it: to write again does not help, and the next opening
+    /// salvages it.
+    pub fn needs_opening(&self) -> bool {
+        match self {
+            Self::Behind { .. } => true,
+            Self::Sqlite { source, .. } => matches!(
+                source.sqlite_error_code(),
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+            ),
+            _ => false,
+        }
+    }
+
     /// The error with its causes, in one line.
     pub(crate) fn reason(&self) -> String {
         let mut text = self.to_string();

@@ -265,8 +265,12 @@ impl Ledger {
             return Ok(());
         }
         self.directory.ensure_locked()?;
-        let store = Store::open(&self.directory.database())?;
+        let path = self.directory.database();
         let head = self.reader.head().sequence;
+        if cut(&path)?.is_some() {
+            return Err(LedgerError::Behind { path, end: 0, head });
+        }
+        let store = Store::open(&path)?;
         let end = store.end().map_err(|error| self.sqlite("read", error))?;
         if end < head {
             return Err(LedgerError::Behind {
