@@ -35,7 +35,7 @@ pub(crate) async fn open(
     report_damage(&opening);
     if stale {
         warn!(
-            "The control plane was last heard more than an hour ago: the ledger is not complete until its list is read"
+            "The control plane was last heard more than an hour ago, or the clock is wrong: the ledger is not complete until its list is read"
         );
     }
     let complete = ledger.reader().is_complete();
@@ -50,10 +50,12 @@ pub(crate) async fn open(
     Ok(ledger)
 }
 
+/// A clock that stands before that moment, as after a start without its battery, says nothing of how long ago it was.
 fn is_stale(opening: &Opening, now: UnixMillis) -> bool {
-    let good = opening.source_good_at;
-    opening.complete
-        && good.is_none_or(|good| now.0.saturating_sub(good.0) > SOURCE_GOOD_FOR_MILLIS)
+    let age = opening
+        .source_good_at
+        .and_then(|good| now.0.checked_sub(good.0));
+    opening.complete && age.is_none_or(|age| age > SOURCE_GOOD_FOR_MILLIS)
 }
 
 fn report_damage(opening: &Opening) {
@@ -102,6 +104,18 @@ mod tests {
             let now = UnixMillis(GOOD + later);
             let ledger = open(directory.path(), control_plane, now).await.unwrap();
             assert_eq!(ledger.reader().is_complete(), complete, "{later}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_clock_before_the_source_was_good_makes_no_complete_ledger() {
+        for now in [0, 1_699_999_999_999] {
+            let directory = TempDir::new().unwrap();
+            let (mut ledger, _) = Ledger::open(directory.path()).unwrap();
+            ledger.mark_complete(UnixMillis(1_700_000_000_000)).unwrap();
+            drop(ledger);
+            let ledger = open(directory.path(), true, UnixMillis(now)).await.unwrap();
+            assert!(!ledger.reader().is_complete(), "{now}");
         }
     }
 }

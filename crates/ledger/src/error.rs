@@ -2,6 +2,7 @@
 
 use std::{io, path::PathBuf};
 
+use rusqlite::ErrorCode;
 use thiserror::Error;
 
 /// Why a ledger could not be opened or written.
@@ -65,9 +66,32 @@ pub enum LedgerError {
         /// Where it should.
         head: u64,
     },
+    /// What was salvaged is not in the file that it was written to. The damaged file is where it was.
+    #[error("{} holds {entries} entries whole of {written} that were salvaged into it", path.display())]
+    Lost {
+        /// The fresh file.
+        path: PathBuf,
+        /// How many can be read from it.
+        entries: usize,
+        /// How many there should be.
+        written: usize,
+    },
 }
 
 impl LedgerError {
+    /// Whether the file is broken, or behind what was committed to it: to write again does not help, and the next opening
+    /// salvages it.
+    pub fn needs_opening(&self) -> bool {
+        match self {
+            Self::Behind { .. } => true,
+            Self::Sqlite { source, .. } => matches!(
+                source.sqlite_error_code(),
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+            ),
+            _ => false,
+        }
+    }
+
     /// The error with its causes, in one line.
     pub(crate) fn reason(&self) -> String {
         let mut text = self.to_string();

@@ -8,6 +8,7 @@
 //! ```
 
 use std::{
+    fs, io,
     ops::RangeInclusive,
     path::{Path, PathBuf},
 };
@@ -20,7 +21,7 @@ use rescind_revocation::{Digests, Revocation, UnixMillis};
 
 use crate::{
     Cursor, Damage, LedgerError, LedgerReader,
-    directory::Directory,
+    directory::{self, Directory, companions},
     epochs::Epochs,
     groups::Groups,
     log::Log,
@@ -85,9 +86,11 @@ impl Ledger {
             mut contents,
             mut unwritable,
         } = read(&directory)?;
-        let damage = std::mem::take(&mut contents.damage);
-        if !damage.is_empty() {
+        let mut damage = Vec::new();
+        if !contents.damage.is_empty() {
             drop(store);
+            contents.read_pages(&directory.database())?;
+            damage = std::mem::take(&mut contents.damage);
             aside = salvage::salvage(&directory, &contents)?.or(aside);
             // The fresh file has rows of its own.
             Found {
@@ -262,8 +265,12 @@ impl Ledger {
             return Ok(());
         }
         self.directory.ensure_locked()?;
-        let store = Store::open(&self.directory.database())?;
+        let path = self.directory.database();
         let head = self.reader.head().sequence;
+        if cut(&path)?.is_some() {
+            return Err(LedgerError::Behind { path, end: 0, head });
+        }
+        let store = Store::open(&path)?;
         let end = store.end().map_err(|error| self.sqlite("read", error))?;
         if end < head {
             return Err(LedgerError::Behind {
@@ -325,6 +332,16 @@ struct Found {
 /// Opens and reads the file, as it is where SQLite cannot take it for a database or where it cannot be written to.
 fn read(directory: &Directory) -> Result<Found, LedgerError> {
     let path = directory.database();
+    if let Some(reason) = cut(&path)? {
+        return Ok(Found {
+            store: None,
+            contents: Contents::unreadable(&path, reason.to_owned())?,
+            unwritable: None,
+        });
+    }
+    if !path.exists() {
+        salvage::create(directory)?;
+    }
     let (contents, unwritable) = match Store::open(&path) {
         Ok(store) => {
             let contents = store.load().map_err(|source| LedgerError::Sqlite {
@@ -339,7 +356,7 @@ fn read(directory: &Directory) -> Result<Found, LedgerError> {
             });
         }
         Err(LedgerError::Sqlite { source, .. }) if is_damage(&source) => {
-            (Contents::unreadable(&source), None)
+            (Contents::unreadable(&path, source.to_string())?, None)
         }
         Err(error) if cannot_write(&error) && path.exists() => {
             (read_unwritable(&path)?, Some(error.reason()))
@@ -350,5 +367,20 @@ fn read(directory: &Directory) -> Result<Found, LedgerError> {
         store: None,
         contents,
         unwritable,
+    })
+}
+
+/// Why a file is none that SQLite may open, which takes an empty one for a new one and deletes the log beside it.
+fn cut(path: &Path) -> Result<Option<&'static str>, LedgerError> {
+    let length = |path: &Path| match fs::metadata(path) {
+        Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(directory::error("read", path, source)),
+        Ok(file) => Ok(Some(file.len())),
+    };
+    let [log, _] = companions(path);
+    Ok(match (length(path)?, length(&log)?) {
+        (Some(0), _) => Some("it is empty"),
+        (None, Some(1..)) => Some("it is gone, and its log is there"),
+        _ => None,
     })
 }

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! salvaging.db  being written; worth nothing after a crash
-//! salvaged.db   whole; takes the ledger's place, also when only the next opening gets to it
+//! salvaged.db   whole, and read back; takes the ledger's place, also when only the next opening gets to it
 //! ledger.db  -> damaged-<n>.db
 //! ```
 
@@ -17,7 +17,7 @@ use crate::{
     codec::Encoder,
     directory::{Directory, companions, error},
     groups::GROUP,
-    store::{Contents, Store},
+    store::{Contents, Store, verify},
 };
 
 /// Writes what is whole into a fresh file and puts it into the ledger's place. Returns where the damaged file went.
@@ -31,6 +31,7 @@ pub(crate) fn salvage(
         remove(&companion)?;
     }
     write(&fresh, contents)?;
+    read_back(&fresh, contents)?;
     rename(&fresh, &directory.beside("salvaged.db"))?;
     finish(directory)
 }
@@ -50,8 +51,8 @@ pub(crate) fn finish(directory: &Directory) -> Result<Option<PathBuf>, LedgerErr
             rename(from, &to)?;
         }
     }
-    let kept = database.exists();
-    if kept {
+    let kept = database.exists() || companions(&aside).iter().any(|path| path.exists());
+    if database.exists() {
         rename(&database, &aside)?;
     }
     rename(&salvaged, &database)?;
@@ -91,10 +92,48 @@ fn write(path: &Path, contents: &Contents) -> Result<(), LedgerError> {
         })
 }
 
+/// Only what is read from the fresh file itself counts: the damaged one is given up for it.
+fn read_back(path: &Path, contents: &Contents) -> Result<(), LedgerError> {
+    let (entries, end) = verify(path).map_err(|source| LedgerError::Sqlite {
+        doing: "read back",
+        path: path.to_owned(),
+        source,
+    })?;
+    let written = contents.log.len();
+    if entries == written && end == contents.head {
+        return Ok(());
+    }
+    Err(LedgerError::Lost {
+        path: path.to_owned(),
+        entries,
+        written,
+    })
+}
+
+/// Makes a new ledger: under another name until it is whole, so that an empty file in its place is known for damage.
+pub(crate) fn create(directory: &Directory) -> Result<(), LedgerError> {
+    let fresh = directory.beside("creating.db");
+    remove(&fresh)?;
+    for companion in companions(&fresh) {
+        remove(&companion)?;
+    }
+    let closed = Store::open(&fresh)?.close();
+    closed.map_err(|source| LedgerError::Sqlite {
+        doing: "write to",
+        path: fresh.clone(),
+        source,
+    })?;
+    rename(&fresh, &directory.database())?;
+    directory.sync()
+}
+
 fn free_name(directory: &Directory) -> PathBuf {
     (1..)
         .map(|number| directory.beside(&format!("damaged-{number}.db")))
-        .find(|path| !path.exists())
+        .find(|path| {
+            let [log, shared] = companions(path);
+            ![path, &log, &shared].iter().any(|path| path.exists())
+        })
         .expect("the numbers do not end")
 }
 

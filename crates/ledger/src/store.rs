@@ -23,12 +23,16 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
 
 mod load;
 mod origins;
+mod pages;
+mod scan;
 mod unwritable;
+mod verify;
 
 pub(crate) use load::{Contents, Left, is_damage};
 pub use origins::Origin;
 pub(crate) use origins::{Row as OriginRow, read as read_origin};
 pub(crate) use unwritable::{cannot_write, read_unwritable};
+pub(crate) use verify::verify;
 
 use crate::{
     LedgerError, checksum::checksum, codec::Encoder, directory::make_private, epochs::Span,
@@ -194,8 +198,18 @@ impl Store {
         })
     }
 
-    /// Closes the file, so that all of it stands in the database itself.
+    /// Closes the file once all of it stands in the database itself, on the disk. To close alone would try the same and
+    /// say nothing where it fails.
     pub(crate) fn close(self) -> rusqlite::Result<()> {
+        let busy: bool =
+            self.connection
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        if busy {
+            return Err(rusqlite::Error::SqliteFailure(
+                rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY),
+                None,
+            ));
+        }
         self.connection.close().map_err(|(_, error)| error)
     }
 

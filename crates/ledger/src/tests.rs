@@ -8,5 +8,6 @@ mod migration;
 mod model;
 mod opening;
 mod origins;
+mod pages;
 pub(crate) mod revocations;
 mod upkeep;

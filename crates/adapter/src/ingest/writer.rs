@@ -108,8 +108,9 @@ impl Writer {
                     self.health.recover(LEDGER);
                     return Ok(Some(written));
                 }
-                // Only a new opening, in a new epoch, can go on from there.
-                Err(error @ LedgerError::Behind { .. }) => return Err(error.into()),
+                // Only a new opening, in a new epoch, can go on from there: this ends the process, and what is not committed
+                // is not acknowledged either.
+                Err(error) if error.needs_opening() => return Err(error.into()),
                 Err(error) => self.failed(error, retry),
             }
             tokio::select! {
@@ -170,7 +171,7 @@ impl Writer {
                 }
                 Ok(Ok(()))
             }
-            Err(error @ LedgerError::Behind { .. }) => Err(error.into()),
+            Err(error) if error.needs_opening() => Err(error.into()),
             Err(error) => {
                 self.metrics.commit_failures.inc();
                 let reason = format!("{:#}", anyhow::Error::from(error));

@@ -1,18 +1,22 @@
 //! Reading the whole file, around what is broken in it.
 
-use std::ops::RangeInclusive;
+use std::{ops::RangeInclusive, path::Path};
 
 use rescind_revocation::{Expiry, Revocation, UnixMillis, UnixSeconds};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Rows};
 
-use super::{OriginRow, Store, group_checksum};
-use crate::{Damage, Epoch, codec, epochs::Span, groups::Groups, log::Log};
+use super::{OriginRow, Store, group_checksum, scan::scan};
+use crate::{
+    Damage, Epoch, LedgerError, codec, directory::error, epochs::Span, groups::Groups, log::Log,
+};
 
 /// How far a damaged group may reach to be believed about its key.
 const LARGEST_GROUP: u64 = 1 << 20;
 
 /// Entries that are put into the index together: some 12 MB of it at a time.
 const UNSETTLED: usize = 1_000_000;
+
+const GROUPS: &str = "SELECT first, last, checksum, entries FROM groups ORDER BY first";
 
 /// What a file holds.
 #[derive(Debug, Default)]
@@ -22,6 +26,8 @@ pub(crate) struct Contents {
     pub(crate) groups: Groups,
     /// Entries of the log that are not in its index yet.
     unsettled: usize,
+    /// The last sequence of the log. Groups that reach into each other say the same of what both hold.
+    taken: u64,
     pub(crate) epochs: Vec<Span>,
     pub(crate) complete: bool,
     pub(crate) source_good_at: Option<UnixMillis>,
@@ -35,11 +41,55 @@ pub(crate) struct Contents {
 }
 
 impl Contents {
-    /// What can be read of a file that SQLite cannot even open as a database.
-    pub(crate) fn unreadable(reason: &rusqlite::Error) -> Self {
+    /// What its pages hold of a file that SQLite cannot read as a database, and why it cannot.
+    pub(crate) fn unreadable(path: &Path, reason: String) -> Result<Self, LedgerError> {
         let mut contents = Self::default();
-        contents.broken("the file", reason);
-        contents
+        contents.damage.push(Damage::File {
+            what: "the file",
+            reason,
+        });
+        contents.read_pages(path)?;
+        Ok(contents)
+    }
+
+    /// Reads a damaged file again, page by page, where there may be more in it than SQLite can reach.
+    pub(crate) fn read_pages(&mut self, path: &Path) -> Result<(), LedgerError> {
+        let reachable =
+            |damage: &Damage| matches!(damage, Damage::Checksum { .. } | Damage::Group { .. });
+        if self.damage.iter().all(reachable) {
+            return Ok(());
+        }
+        let scan = scan(path).map_err(|source| error("read", path, source))?;
+        let mut found = Self {
+            horizon: self.horizon,
+            ..Self::default()
+        };
+        for group in scan.groups {
+            found.take(group);
+        }
+        found.settle();
+        if found.log.len() >= self.log.len() {
+            self.damage
+                .retain(|damage| matches!(damage, Damage::File { .. } | Damage::Row { .. }));
+            self.damage.append(&mut found.damage);
+            self.log = found.log;
+            self.groups = found.groups;
+            self.head = self.head.max(found.head);
+        }
+        if self.epochs.is_empty() {
+            self.epochs = scan.epochs;
+        }
+        self.end();
+        Ok(())
+    }
+
+    /// Nothing before where the last epoch began is given out again.
+    fn end(&mut self) {
+        let began = self.epochs.iter().map(|span| span.first).max();
+        self.head = self.head.max(began.unwrap_or(0));
+        // What lies behind is given out again, and came otherwise.
+        let head = self.head;
+        self.origins.retain(|(first, _)| *first <= head);
     }
 
     fn broken(&mut self, what: &'static str, reason: &rusqlite::Error) {
@@ -48,13 +98,13 @@ impl Contents {
     }
 
     fn take(&mut self, group: Group) {
+        let computed = group.computed();
         let Group {
             first,
             last,
             found,
             bytes,
         } = group;
-        let computed = group_checksum(first, last, &bytes);
         if computed != found {
             // Its sequences are not given out again, where its key is likely.
             if first == self.head + 1 && last.saturating_sub(first) < LARGEST_GROUP {
@@ -87,7 +137,9 @@ impl Contents {
     fn take_entries(&mut self, first: u64, last: u64, entries: &[codec::Raw<'_>]) {
         let stored = u32::try_from(entries.len()).unwrap_or(u32::MAX);
         self.groups.push(&(first..=last), stored);
-        for raw in entries {
+        let taken = self.taken;
+        for raw in entries.iter().filter(|raw| raw.sequence > taken) {
+            self.taken = raw.sequence;
             let swept = raw.entry.expiry() < Some(Expiry::Known(self.horizon));
             if swept && raw.entry.expiry().is_some() {
                 self.groups.dropped(raw.sequence);
@@ -115,11 +167,20 @@ pub(crate) struct Left {
     pub(crate) entries: Vec<(u64, Revocation)>,
 }
 
-struct Group {
-    first: u64,
-    last: u64,
-    found: u64,
-    bytes: Vec<u8>,
+/// A row, as it was found.
+pub(super) struct Group {
+    pub(super) first: u64,
+    pub(super) last: u64,
+    /// The checksum beside the bytes.
+    pub(super) found: u64,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Group {
+    /// The checksum that its bytes give.
+    pub(super) fn computed(&self) -> u64 {
+        group_checksum(self.first, self.last, &self.bytes)
+    }
 }
 
 impl Store {
@@ -154,11 +215,7 @@ impl Store {
         if !contents.damage.is_empty() {
             contents.origins = self.origins()?;
         }
-        let began = contents.epochs.iter().map(|span| span.first).max();
-        contents.head = contents.head.max(began.unwrap_or(0));
-        // What lies behind is given out again, and came otherwise.
-        let head = contents.head;
-        contents.origins.retain(|(first, _)| *first <= head);
+        contents.end();
         Ok(contents)
     }
 
@@ -169,7 +226,7 @@ impl Store {
         )?;
         let mut left = Vec::new();
         drain(statement.query([super::number(after)])?, |group| {
-            let whole = group_checksum(group.first, group.last, &group.bytes) == group.found;
+            let whole = group.computed() == group.found;
             let entries = codec::decode(group.first, group.last, &group.bytes);
             left.push(Left {
                 last: group.last,
@@ -209,8 +266,7 @@ impl Store {
 
     /// Reads from the front up to the end or to the first row that SQLite cannot reach, then from the back down to it.
     fn groups(&self, contents: &mut Contents) -> rusqlite::Result<()> {
-        let forward = "SELECT first, last, checksum, entries FROM groups ORDER BY first";
-        let mut statement = match self.connection.prepare(forward) {
+        let mut statement = match self.connection.prepare(GROUPS) {
             Ok(statement) => statement,
             Err(error) if is_damage(&error) => {
                 contents.broken("table groups", &error);
@@ -248,6 +304,12 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// Every row of a file that is whole, in order.
+pub(super) fn each_group(connection: &Connection, take: impl FnMut(Group)) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(GROUPS)?;
+    drain(statement.query([])?, take)
 }
 
 fn drain(mut rows: Rows<'_>, mut take: impl FnMut(Group)) -> rusqlite::Result<()> {

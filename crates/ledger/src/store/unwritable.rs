@@ -62,7 +62,7 @@ fn load(path: &Path, store: &Store) -> Result<Contents, LedgerError> {
 }
 
 /// The URI that says that nobody changes the file.
-fn immutable(path: &Path) -> String {
+pub(super) fn immutable(path: &Path) -> String {
     let mut uri = "file:".to_owned();
     for byte in path.as_os_str().as_bytes() {
         match byte {

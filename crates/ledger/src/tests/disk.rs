@@ -106,6 +106,43 @@ fn on_a_disk_that_fills_up() {
     );
 }
 
+/// Not a test of its own: a salvage for which there is no room, and then there is.
+#[test]
+fn where_a_salvaged_file_has_no_room() {
+    let Some(directory) = directory() else {
+        return;
+    };
+    let database = Path::new(&directory).join("ledger.db");
+    let (mut ledger, _) = Ledger::open(&directory).unwrap();
+    for n in 0..45 {
+        ledger.append(&group(n * 1_000)).unwrap();
+    }
+    drop(ledger);
+    let mut bytes = fs::read(&database).unwrap();
+    let needle = b"token-100-";
+    let at = bytes
+        .windows(needle.len())
+        .position(|window| window == needle)
+        .unwrap();
+    bytes[at] ^= 1;
+    fs::write(&database, &bytes).unwrap();
+    // The log has room, since it begins anew once it has grown; the last of it cannot be moved into the database.
+    set_limit(bytes.len() as u64 - 300_000);
+    drop(Ledger::open(&directory));
+    set_limit(getrlimit(Resource::RLIMIT_FSIZE).unwrap().1);
+    let (ledger, _) = Ledger::open(&directory).unwrap();
+    assert_eq!(ledger.reader().len(), 44_000);
+}
+
+#[test]
+fn a_salvage_gives_nothing_up_before_the_fresh_file_holds_it() {
+    let directory = TempDir::new().unwrap();
+    let program = env::current_exe().unwrap();
+    let shell = "trap '' XFSZ; exec \"$0\" \"$@\"";
+    let test = "where_a_salvaged_file_has_no_room";
+    run(test, directory.path(), &program, shell);
+}
+
 #[test]
 fn a_full_disk_loses_nothing_and_merges_nothing_by_halves() {
     let directory = TempDir::new().unwrap();

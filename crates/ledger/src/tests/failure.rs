@@ -1,5 +1,7 @@
 //! Commits that fail: somebody else holds the file's write lock, and lets it go.
 
+use std::fs;
+
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -103,4 +105,33 @@ fn an_opening_that_cannot_write_serves_and_writes_later() {
     assert_eq!(ledger.reader().place(first), Resolved::At(1));
     assert_eq!(ledger.reader().place(second), Resolved::At(2));
     assert_eq!(ledger.reader().place(opening.head), Resolved::At(1));
+}
+
+#[test]
+fn damage_while_running_wants_a_new_opening_and_that_salvages() {
+    let garbage = "not a database, by far".repeat(100);
+    for (bytes, kept) in [(garbage.as_str(), 0), ("", 2)] {
+        let directory = TempDir::new().unwrap();
+        let database = directory.path().join("ledger.db");
+        let log = directory.path().join("ledger.db-wal");
+        let (mut ledger, _) = Ledger::open(directory.path()).unwrap();
+        ledger.append(&[known("a", 1), known("b", 1)]).unwrap();
+        let logged = fs::read(&log).unwrap();
+        // The file breaks, and a commit fails.
+        ledger.store = None;
+        fs::write(&database, bytes).unwrap();
+        if bytes.is_empty() {
+            fs::write(&log, logged).unwrap();
+        }
+        for _ in 0..2 {
+            let error = ledger.append(&[known("c", 1)]).unwrap_err();
+            assert!(error.needs_opening(), "{error}");
+        }
+        assert_eq!(ledger.reader().len(), 2);
+        drop(ledger);
+        let (mut ledger, opening) = Ledger::open(directory.path()).unwrap();
+        assert!(!opening.damage.is_empty());
+        assert_eq!(opening.entries, kept);
+        assert_eq!(ledger.append(&[known("c", 1)]).unwrap().changed, 1);
+    }
 }
