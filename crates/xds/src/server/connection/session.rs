@@ -94,19 +94,6 @@ pub(super) enum Part {
 }
 
 impl Session {
-    /// Takes a place for a chunk, unless the stream has one; `false` where it waits in line for one.
-    pub(super) fn enter(&mut self, id: StreamId, gate: &Gate, kept_until: Instant) -> bool {
-        if self.place.is_none() {
-            let place = gate.enter(id, &self.wake);
-            self.line = match place {
-                Some(_) => InLine::No,
-                None => InLine::Asked,
-            };
-            self.place = place.map(|place| (place, kept_until));
-        }
-        self.place.is_some()
-    }
-
     pub(super) fn new(
         opening: &Opening,
         start: Position,
@@ -165,6 +152,19 @@ impl Session {
             Form::Range(_) => Method::DeltaRange,
             Form::Names(_) => Method::DeltaNames,
         }
+    }
+
+    /// Takes a place for a chunk, unless the stream has one; `false` where it waits in line for one.
+    pub(super) fn enter(&mut self, id: StreamId, gate: &Gate, kept_until: Instant) -> bool {
+        if self.place.is_none() {
+            let place = gate.enter(id, &self.wake);
+            self.line = match place {
+                Some(_) => InLine::No,
+                None => InLine::Asked,
+            };
+            self.place = place.map(|place| (place, kept_until));
+        }
+        self.place.is_some()
     }
 
     /// The response with this nonce has been answered.
