@@ -39,9 +39,10 @@ async fn case_38_a_storm_of_full_syncs_holds_up_no_live_push() {
     for _ in 0..10 {
         let mut peer = DeltaPeer::open(&server.connect().await, packed(&[])).await;
         let first = peer.next().await;
-        storm.push((peer, entries(&first).len()));
+        storm.push((peer, first));
     }
-    let under_way = storm.iter().filter(|(_, entries)| *entries > 0).count();
+    let begun = storm.iter().filter(|(_, first)| !entries(first).is_empty());
+    let under_way = begun.count();
     assert_eq!(under_way, 2, "places");
     let start = Instant::now();
     for n in 0..50 {
@@ -49,10 +50,48 @@ async fn case_38_a_storm_of_full_syncs_holds_up_no_live_push() {
         assert_eq!(entries(&steady.take().await), [n.to_string()]);
     }
     assert_eq!(start.elapsed(), Duration::ZERO);
-    // Who waits and answers gets its turn.
-    let (peer, _) = storm.last_mut().expect("ten");
-    let empty = peer.responses.message();
-    let _ = timeout(Duration::from_millis(1), empty).await;
+    // Who waits and answers gets its turn, whoever stands before it without answering.
+    let (peer, first) = storm.last_mut().expect("ten");
+    peer.ack(first).await;
+    turn_comes(peer).await;
+}
+
+/// Answers until a part of the set comes.
+async fn turn_comes(peer: &mut DeltaPeer) {
+    let turn = async {
+        loop {
+            let response = peer.next().await;
+            peer.ack(&response).await;
+            if !entries(&response).is_empty() {
+                return;
+            }
+        }
+    };
+    timeout(Duration::from_secs(60), turn)
+        .await
+        .expect("its turn");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_and_cannot_go_on_holds_up_nobody_behind() {
+    let settings = Settings {
+        full_sync_places: 1,
+        ..small_chunks()
+    };
+    let (_, server) = paused(FakeSource::with(2000), settings);
+    let mut busy = DeltaPeer::open(&server.connect().await, packed(&[])).await;
+    assert!(!entries(&busy.next().await).is_empty());
+    let silent = DeltaPeer::open(&server.connect().await, packed(&[])).await;
+    let mut left = DeltaPeer::open(&server.connect().await, packed(&[])).await;
+    left.take().await;
+    left.subscribe(&[], &["log"]).await;
+    let mut all = DeltaPeer::open(&server.connect().await, named(&["*"], &[])).await;
+    all.take().await;
+    all.subscribe(&[], &["*"]).await;
+    let mut last = DeltaPeer::open(&server.connect().await, packed(&[])).await;
+    last.take().await;
+    turn_comes(&mut last).await;
+    drop((busy, silent, left, all));
 }
 
 #[tokio::test]

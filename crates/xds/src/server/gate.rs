@@ -1,10 +1,11 @@
 //! How many chunks of full syncs are under way at once.
 //!
 //! A place is taken for each chunk and given back with its answer, so that no stream keeps one for long; who finds none
-//! waits in line. Live pushes do not come by here.
+//! waits in line. Who cannot take its turn, because an answer is due or nothing may go out, stands aside meanwhile: it
+//! keeps its turn and holds up nobody. Live pushes do not come by here.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -16,10 +17,17 @@ use super::connection::StreamId;
 #[derive(Debug, Clone)]
 pub(super) struct Gate(Arc<Mutex<Line>>);
 
+/// When a stream came, among all that wait.
+type Turn = u64;
+
 #[derive(Debug)]
 struct Line {
     free: usize,
-    waiting: VecDeque<(StreamId, Arc<Notify>)>,
+    next: Turn,
+    /// Of those who wait, and of those who stand aside.
+    turns: HashMap<StreamId, Turn>,
+    /// Who waits and can take a place at once.
+    waiting: BTreeMap<Turn, Arc<Notify>>,
 }
 
 /// A place; given back when dropped.
@@ -30,7 +38,9 @@ impl Gate {
     pub(super) fn new(places: usize) -> Self {
         let line = Line {
             free: places.max(1),
-            waiting: VecDeque::new(),
+            next: 0,
+            turns: HashMap::new(),
+            waiting: BTreeMap::new(),
         };
         Self(Arc::new(Mutex::new(line)))
     }
@@ -38,29 +48,37 @@ impl Gate {
     /// A place, if it is this stream's turn. Else the stream stands in line and is woken when it may ask again.
     pub(super) fn enter(&self, id: StreamId, wake: &Arc<Notify>) -> Option<Place> {
         let mut line = self.line();
-        let standing = line.waiting.iter().position(|(other, _)| *other == id);
-        let turn = standing.unwrap_or(line.waiting.len());
-        if turn < line.free {
+        let turn = line.turns.get(&id).copied().unwrap_or(line.next);
+        if line.before(turn) < line.free {
             line.free -= 1;
-            if let Some(index) = standing {
-                line.waiting.remove(index);
-            }
+            line.turns.remove(&id);
+            line.waiting.remove(&turn);
             return Some(Place(self.clone()));
         }
-        if standing.is_none() {
-            line.waiting.push_back((id, Arc::clone(wake)));
+        if turn == line.next {
+            line.next += 1;
+            line.turns.insert(id, turn);
         }
+        line.waiting.insert(turn, Arc::clone(wake));
         None
+    }
+
+    /// The stream cannot take a place now. When it asks again, it is as if it had waited.
+    pub(super) fn stand_aside(&self, id: StreamId) {
+        let mut line = self.line();
+        if let Some(turn) = line.turns.get(&id).copied() {
+            line.waiting.remove(&turn);
+            line.call();
+        }
     }
 
     /// The stream wants no place any more.
     pub(super) fn leave(&self, id: StreamId) {
         let mut line = self.line();
-        if line.waiting.is_empty() {
-            return;
+        if let Some(turn) = line.turns.remove(&id) {
+            line.waiting.remove(&turn);
+            line.call();
         }
-        line.waiting.retain(|(other, _)| *other != id);
-        line.call();
     }
 
     /// How many wait.
@@ -75,9 +93,14 @@ impl Gate {
 }
 
 impl Line {
+    /// How many come before `turn`, as far as that matters.
+    fn before(&self, turn: Turn) -> usize {
+        self.waiting.range(..turn).take(self.free).count()
+    }
+
     /// Wakes those whose turn it is.
     fn call(&self) {
-        for (_, wake) in self.waiting.iter().take(self.free) {
+        for wake in self.waiting.values().take(self.free) {
             wake.notify_one();
         }
     }
@@ -119,5 +142,25 @@ mod tests {
         gate.leave(1);
         wakes[2].notified().await;
         assert!(gate.enter(2, &wakes[2]).is_some());
+    }
+
+    #[tokio::test]
+    async fn who_stands_aside_holds_up_nobody_and_keeps_its_turn() {
+        let gate = Gate::new(1);
+        let wakes: Vec<_> = (0..4).map(|_| Arc::new(Notify::new())).collect();
+        let place = gate.enter(0, &wakes[0]);
+        for id in 1..4 {
+            assert!(gate.enter(id, &wakes[id as usize]).is_none());
+        }
+        gate.stand_aside(1);
+        drop(place);
+        wakes[2].notified().await;
+        let place = gate.enter(2, &wakes[2]);
+        assert!(place.is_some());
+        assert!(gate.enter(1, &wakes[1]).is_none());
+        drop(place);
+        wakes[1].notified().await;
+        assert!(gate.enter(3, &wakes[3]).is_none(), "not its turn");
+        assert!(gate.enter(1, &wakes[1]).is_some());
     }
 }

@@ -61,7 +61,9 @@ impl Peer {
 /// There is no default: a server that does not tell connections apart credits no ACK beyond its stream and forgets every
 /// refusal. A request whose peer is not found is refused.
 #[derive(Clone)]
-pub struct Identify(Arc<dyn Fn(&Extensions) -> Option<Peer> + Send + Sync>);
+pub struct Identify(Arc<Find>);
+
+type Find = dyn Fn(&Extensions) -> Option<Peer> + Send + Sync;
 
 impl Identify {
     /// Finds peers by `identify`.

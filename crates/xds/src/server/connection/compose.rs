@@ -7,7 +7,7 @@ use tonic::Status;
 
 use super::{
     Connection, StreamId,
-    session::{Form, Outstanding, Part, Session},
+    session::{Form, InLine, Outstanding, Part, Session},
 };
 use crate::{
     Audience, Head, Position, Source,
@@ -97,10 +97,27 @@ impl Connection {
         if session.superseded {
             return Step::Superseded;
         }
-        if let Some(step) = self.await_answer(id, now) {
-            return step;
+        let step = match self.await_answer(id, now) {
+            Some(step) => step,
+            None => self.next(id, source, head, now),
+        };
+        self.stand(id, &step);
+        step
+    }
+
+    /// Who waits for a place and could not take it now, whatever the reason, must not hold up the others.
+    fn stand(&mut self, id: StreamId, step: &Step) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        let waits = session.line == InLine::Asked && matches!(step, Step::Wait(_));
+        if session.line != InLine::No && !waits {
+            self.gate.stand_aside(id);
         }
-        self.next(id, source, head, now)
+        session.line = match waits {
+            true => InLine::Waits,
+            false => InLine::No,
+        };
     }
 
     /// One response is outstanding at a time.

@@ -219,14 +219,12 @@ impl Connection {
         let Some(client) = self.clients.get_mut(&session.instance) else {
             return Ok(Step::Superseded);
         };
-        if session.at.0 + super::range::FAR_BEHIND < session.goal.0 && session.place.is_none() {
-            match self.gate.enter(id, &session.wake) {
-                Some(place) => session.place = Some((place, now + self.settings.place_time)),
-                None if session.answered => {
-                    return Ok(Step::Wait(Some(now + self.settings.heartbeat)));
-                }
-                None => return Err(Batch::default()),
-            }
+        let far_behind = session.at.0 + super::range::FAR_BEHIND < session.goal.0;
+        if far_behind && !session.enter(id, &self.gate, now + self.settings.place_time) {
+            return match session.answered {
+                true => Ok(Step::Wait(Some(now + self.settings.heartbeat))),
+                false => Err(Batch::default()),
+            };
         }
         let Form::Names(form) = &mut session.form else {
             return Ok(Step::Superseded);

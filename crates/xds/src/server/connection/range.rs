@@ -239,11 +239,8 @@ impl Connection {
         if let Some(next) = walk.next.filter(|next| now < *next) {
             return Err(next);
         }
-        if walk.at < goal && session.place.is_none() {
-            let Some(place) = self.gate.enter(id, &session.wake) else {
-                return Err(idle);
-            };
-            session.place = Some((place, now + self.settings.place_time));
+        if walk.at < goal && !session.enter(id, &self.gate, now + self.settings.place_time) {
+            return Err(idle);
         }
         let read = |from, to, bytes| piece(ranges.read_packed(from, to, bytes));
         let (part, from) = match look(walk.at, goal, &mut client.refusals, &limits, read) {

@@ -9,7 +9,7 @@ use crate::{
     Audience, Position,
     server::{
         Declared, Method, Proof,
-        gate::Place,
+        gate::{Gate, Place},
         opening::{Opening, Wants},
         refusals::Range,
     },
@@ -45,6 +45,8 @@ pub(super) struct Session {
     pub(super) awaited: Option<(String, Instant)>,
     /// The place of the chunk that is outstanding, and how long it is kept.
     pub(super) place: Option<(Place, Instant)>,
+    /// How it stands with the line for a place.
+    pub(super) line: InLine,
     /// Wakes the stream's task.
     pub(super) wake: Arc<Notify>,
     pub(super) proof: Option<Proof>,
@@ -66,6 +68,17 @@ pub(super) struct Outstanding {
     pub(super) range: Range,
     pub(super) part: Part,
     pub(super) sent_at: Instant,
+}
+
+/// Whether a stream waits for a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum InLine {
+    #[default]
+    No,
+    /// Since it last had something to do. It must ask each time, else it stands aside.
+    Waits,
+    /// It has asked just now.
+    Asked,
 }
 
 /// Which of a stream's positions an ACK moves.
@@ -105,6 +118,7 @@ impl Session {
             superseded: false,
             awaited: None,
             place: None,
+            line: InLine::default(),
             wake,
             proof: None,
         };
@@ -138,6 +152,19 @@ impl Session {
             Form::Range(_) => Method::DeltaRange,
             Form::Names(_) => Method::DeltaNames,
         }
+    }
+
+    /// Takes a place for a chunk, unless the stream has one; `false` where it waits in line for one.
+    pub(super) fn enter(&mut self, id: StreamId, gate: &Gate, kept_until: Instant) -> bool {
+        if self.place.is_none() {
+            let place = gate.enter(id, &self.wake);
+            self.line = match place {
+                Some(_) => InLine::No,
+                None => InLine::Asked,
+            };
+            self.place = place.map(|place| (place, kept_until));
+        }
+        self.place.is_some()
     }
 
     /// The response with this nonce has been answered.

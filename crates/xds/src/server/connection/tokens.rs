@@ -39,14 +39,12 @@ impl Connection {
             return Step::Superseded;
         };
         let rescind = session.audience == Audience::Rescind;
-        if session.at.0 + FAR_BEHIND < session.goal.0 && session.place.is_none() {
-            let Some(place) = self.gate.enter(id, &session.wake) else {
-                return match session.must_speak(head, now, heartbeat) {
-                    true => self.say_nothing(id, source, head, now),
-                    false => Step::Wait(rescind.then(|| session.spoke_at + heartbeat)),
-                };
+        let far_behind = session.at.0 + FAR_BEHIND < session.goal.0;
+        if far_behind && !session.enter(id, &self.gate, now + self.settings.place_time) {
+            return match session.must_speak(head, now, heartbeat) {
+                true => self.say_nothing(id, source, head, now),
+                false => Step::Wait(rescind.then(|| session.spoke_at + heartbeat)),
             };
-            session.place = Some((place, now + self.settings.place_time));
         }
         let audience = session.audience;
         let read = |from, to, bytes| {
