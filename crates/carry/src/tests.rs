@@ -12,7 +12,10 @@ mod plain;
 use std::time::Duration;
 
 use rustls_pki_types::ServerName;
-use tokio::{net::TcpListener, time::timeout};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    time::timeout,
+};
 use tokio_stream::wrappers::TcpListenerStream;
 
 use self::{caller::Caller, certificates::Certificates, original::Original};
@@ -55,11 +58,12 @@ impl World {
     }
 }
 
-/// An upstream where nobody listens.
-async fn nobody(certificates: &Certificates) -> Upstream {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    upstream(certificates, address)
+/// An upstream where nobody listens, as long as the socket is held: it has the port.
+fn nobody(certificates: &Certificates) -> (Upstream, TcpSocket) {
+    let held = TcpSocket::new_v4().unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = held.local_addr().unwrap().to_string();
+    (upstream(certificates, address), held)
 }
 
 fn upstream(certificates: &Certificates, address: String) -> Upstream {

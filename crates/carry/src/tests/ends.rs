@@ -1,6 +1,6 @@
 //! How calls end: cancellation, resets, deadlines, and the OK that is not believed.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, future::poll_fn};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -8,7 +8,8 @@ use h2::Reason;
 use http::{Request, Response};
 use http_body::{Body as _, Frame};
 use http_body_util::StreamBody;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::sleep};
+use tokio_util::task::AbortOnDropHandle;
 use tower::Service as _;
 
 use super::{
@@ -16,7 +17,11 @@ use super::{
     original::{Call, echo, send, trailers},
     soon,
 };
-use crate::{Busy, Caller, GrpcBody, GrpcCarry, Metrics, Settings, body::GRACE};
+use crate::{
+    Busy, Caller, GrpcBody, GrpcCarry, Metrics, Settings,
+    body::{GRACE, doubted},
+    upload::Upload,
+};
 
 /// Says with which reason each call was reset.
 fn tells_resets(
@@ -31,7 +36,7 @@ fn tells_resets(
             if reads {
                 while call.data().await.is_some() {}
             }
-            let reset = std::future::poll_fn(|context| answer.poll_reset(context));
+            let reset = poll_fn(|context| answer.poll_reset(context));
             told.send(reset.await.unwrap()).unwrap();
         })
     }
@@ -78,10 +83,12 @@ async fn a_caller_can_cancel_what_the_original_does_not_read() {
 #[tokio::test]
 async fn a_caller_can_cancel_before_the_answer_has_begun() {
     let (told, mut resets) = mpsc::unbounded_channel();
+    let (arrived, mut arrivals) = mpsc::unbounded_channel();
     let original = Original::start(move |mut call| {
-        let told = told.clone();
+        let (told, arrived) = (told.clone(), arrived.clone());
         async move {
-            let reset = std::future::poll_fn(|context| call.respond.poll_reset(context));
+            arrived.send(()).unwrap();
+            let reset = poll_fn(|context| call.respond.poll_reset(context));
             told.send(reset.await.unwrap()).unwrap();
         }
     })
@@ -89,13 +96,10 @@ async fn a_caller_can_cancel_before_the_answer_has_begun() {
     let world = World::to(&original).await;
     let mut call = world.caller.call(&[]).await;
     call.requests.send_data("x".into(), true).unwrap();
-    // It has arrived when the next one is answered; both share a connection.
-    tokio::task::yield_now().await;
+    // A call that never left the front tells nothing: then there is nothing to cancel.
+    soon(arrivals.recv()).await.unwrap();
     call.requests.send_reset(Reason::CANCEL);
     drop(call.response);
-    // A call that never left the front tells nothing: then there is nothing to cancel.
-    let other = world.caller.call(&[("grpc-timeout", "200m")]).await;
-    assert_eq!(other.answered().await.status(), "4");
     assert_eq!(soon(resets.recv()).await, Some(Reason::CANCEL));
 }
 
@@ -132,7 +136,7 @@ async fn a_deadline_ends_the_call_also_where_the_original_forgets_it() {
     let (told, mut resets) = mpsc::unbounded_channel();
     let original = Original::start(tells_resets(told, true)).await;
     let world = World::to(&original).await;
-    let call = world.caller.call(&[("grpc-timeout", "100m")]).await;
+    let call = world.caller.call(&[("grpc-timeout", "3S")]).await;
     let answered = call.answered().await;
     assert_eq!(
         (answered.data.as_slice(), answered.status()),
@@ -192,12 +196,25 @@ async fn an_end_in_a_frame_of_its_own_is_waited_for() {
     call.requests.send_data("x".into(), false).unwrap();
     let mut body = soon(call.response).await.unwrap().into_body();
     assert_eq!(soon(body.data()).await.unwrap().unwrap(), "begun");
-    tokio::time::sleep(GRACE / 5).await;
     call.requests.send_data(Bytes::new(), true).unwrap();
     assert_eq!(
         super::caller::read(body).await.1.unwrap()["grpc-status"],
         "0"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_is_waited_for_as_long_as_the_grace_and_no_longer() {
+    for (after, whole) in [(GRACE / 5, true), (2 * GRACE, false)] {
+        let sending = tokio::spawn(async move {
+            sleep(after).await;
+            true
+        });
+        let mut upload = Upload::Sending(AbortOnDropHandle::new(sending));
+        let mut grace = Box::pin(sleep(GRACE));
+        let waited = poll_fn(|context| doubted(&mut upload, grace.as_mut(), context));
+        assert_eq!(waited.await, whole, "{after:?}");
+    }
 }
 
 #[tokio::test]

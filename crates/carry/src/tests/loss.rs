@@ -17,7 +17,8 @@ use crate::{Settings, connection::HEALTH};
 #[tokio::test]
 async fn nobody_there_is_unavailable_at_once() {
     let certificates = Certificates::new();
-    let world = World::with(&nobody(&certificates).await, Settings::default()).await;
+    let (upstream, _held) = nobody(&certificates);
+    let world = World::with(&upstream, Settings::default()).await;
     let answered = world.caller.unary(b"x").await;
     assert_eq!(answered.status(), "14");
     assert!(
@@ -152,9 +153,14 @@ async fn an_original_that_leaves_keeps_its_calls_and_gets_no_new_ones() {
     let mut body = soon(call.response).await.unwrap().into_body();
     assert_eq!(soon(body.data()).await.unwrap().unwrap(), "x");
     original.leave();
+    assert_eq!(original.connections(), 1);
     // New calls get connections of their own, each of which is told the same; some are refused by that.
-    let works = async { while world.caller.unary(b"y").await.status() != "14" {} };
-    let _ = tokio::time::timeout(Duration::from_millis(200), works).await;
+    let elsewhere = async {
+        while original.connections() < 2 {
+            world.caller.unary(b"y").await;
+        }
+    };
+    soon(elsewhere).await;
     call.requests.send_data("z".into(), true).unwrap();
     let (data, end) = read(body).await;
     assert_eq!(data, b"z");

@@ -1,6 +1,12 @@
 //! An HTTP/2 server over mutual TLS that does as its script says.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use h2::{
@@ -21,6 +27,7 @@ pub(super) struct Original {
     alive: CancellationToken,
     leaving: CancellationToken,
     frozen: CancellationToken,
+    connections: Arc<AtomicUsize>,
 }
 
 /// A call as the original sees it.
@@ -71,6 +78,11 @@ impl Original {
         self.frozen.cancel();
     }
 
+    /// How many connections it has accepted.
+    pub(super) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
     /// Says on each connection that it takes no more calls; those under way go on.
     pub(super) fn leave(&self) {
         self.leaving.cancel();
@@ -96,9 +108,12 @@ impl Listening {
         let acceptor = TlsAcceptor::from(self.certificates.server(self.versions, HTTP_2));
         let [alive, leaving, frozen] = [(); 3].map(|()| CancellationToken::new());
         let (ends, leaves, freezes) = (alive.clone(), leaving.clone(), frozen.clone());
+        let connections = Arc::new(AtomicUsize::new(0));
+        let accepted = Arc::clone(&connections);
         let accept = async move {
             loop {
                 let (tcp, _) = listener.accept().await.unwrap();
+                accepted.fetch_add(1, Ordering::Relaxed);
                 tcp.set_nodelay(true).unwrap();
                 let (acceptor, script) = (acceptor.clone(), script.clone());
                 let (ends, leaves, freezes) = (ends.clone(), leaves.clone(), freezes.clone());
@@ -120,6 +135,7 @@ impl Listening {
             alive,
             leaving,
             frozen,
+            connections,
         }
     }
 }
@@ -142,11 +158,13 @@ async fn serve<F, T>(
     let mut left = false;
     loop {
         tokio::select! {
+            // What stands still does not even answer what has come already.
+            biased;
+            () = freezes.cancelled() => std::future::pending().await,
             () = leaves.cancelled(), if !left => {
                 left = true;
                 connection.graceful_shutdown();
             }
-            () = freezes.cancelled() => std::future::pending().await,
             call = connection.accept() => {
                 let Some(Ok((request, respond))) = call else { return };
                 let (head, body) = request.into_parts();

@@ -79,7 +79,8 @@ async fn a_page_passes_with_its_host_its_headers_and_its_body() {
 #[tokio::test]
 async fn nobody_there_is_a_bad_gateway() {
     let certificates = Certificates::new();
-    let carry = HttpCarry::new(&nobody(&certificates).await).unwrap();
+    let (upstream, _held) = nobody(&certificates);
+    let carry = HttpCarry::new(&upstream).unwrap();
     let request = Request::get("https://enforcer:9001/jwks").body(Full::<Bytes>::default());
     let response = carry.oneshot(request.unwrap()).await.unwrap();
     assert_eq!(response.status(), 502);
