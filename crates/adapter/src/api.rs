@@ -151,6 +151,8 @@ struct Enforcers {
     ledger: String,
     head: String,
     complete: bool,
+    /// Certificates that several enforcers show: only what each says of itself tells these apart.
+    shared_certificates: Vec<String>,
     enforcers: Vec<Enforcer>,
 }
 
@@ -159,12 +161,14 @@ async fn enforcers(State(api): State<Api>) -> Result<Json<Enforcers>, Refusal> {
     aside(move || {
         let parts = api.parts()?;
         let checkpoint = parts.reader.checkpoint();
+        let enforcers = enforcers::all(&parts.roster, &parts.streams, &parts.reader);
         Ok(Json(Enforcers {
             scope: SCOPE,
             ledger: parts.reader.ledger_id().to_string(),
             head: checkpoint.head.to_string(),
             complete: checkpoint.complete,
-            enforcers: enforcers::all(&parts.roster, &parts.streams, &parts.reader),
+            shared_certificates: enforcers::shared_certificates(&enforcers),
+            enforcers,
         }))
     })
     .await

@@ -1,6 +1,6 @@
 //! The roster as it is shown.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rescind_ledger::LedgerReader;
 use rescind_revocation::UnixMillis;
@@ -67,6 +67,19 @@ pub(super) fn all(roster: &Roster, streams: &Handle, reader: &LedgerReader) -> V
             enforcer(&receipt, stream, reader, head, now)
         })
         .collect()
+}
+
+/// The certificates that more than one of them shows.
+pub(super) fn shared_certificates(enforcers: &[Enforcer]) -> Vec<String> {
+    let mut named = BTreeMap::<&str, BTreeSet<u64>>::new();
+    for enforcer in enforcers {
+        named
+            .entry(&enforcer.identity)
+            .or_default()
+            .insert(enforcer.id);
+    }
+    let shared = named.into_iter().filter(|(_, ids)| ids.len() > 1);
+    shared.map(|(identity, _)| identity.to_owned()).collect()
 }
 
 /// Open streams by whose and of what method they are, and by their places: thousands may have one name.

@@ -206,6 +206,26 @@ async fn a_token_is_revoked_by_its_application_if_it_is_old_enough() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_several_enforcers_show_is_said_to_be_shared() {
+    let fixture = fixture();
+    let own = Client {
+        identity: "own".to_owned(),
+        ..client(3, "c", Audience::Rescind)
+    };
+    for client in [client(1, "a", Audience::Rescind), own.clone()] {
+        fixture.roster.opened(&client, Position(2), Position(2));
+    }
+    // Two streams of one name are one enforcer.
+    let again = Client { stream: 4, ..own };
+    fixture.roster.opened(&again, Position(2), Position(2));
+    let shared = async || fixture.read("/v1/enforcers").await.1["shared_certificates"].clone();
+    assert_eq!(shared().await, json!([]));
+    let other = client(2, "b", Audience::Rescind);
+    fixture.roster.opened(&other, Position(2), Position(2));
+    assert_eq!(shared().await, json!(["enforcer"]));
+}
+
+#[tokio::test]
 async fn enforcers_are_listed_and_forgotten() {
     let fixture = fixture();
     let a = client(1, "a", Audience::Rescind);
