@@ -20,7 +20,7 @@ test: ## Run all tests, end to end with RabbitMQ and Envoy too; installs what th
 	target/debug/rescind-stack provision
 	$(CARGO) test --workspace
 
-# Ten million mutations for the decoder, 200 crashes of the ledger, 10 000 schedules of the protocol, 200 rounds of each fault.
+# Ten million mutations for the decoder, 200 crashes of the ledger, 10 000 schedules of the protocol, 200 rounds of kills and of cuts.
 soak: ## Run all tests in their long forms, with other seeds each time; takes hours
 	$(CARGO) build --workspace --bins
 	target/debug/rescind-stack provision

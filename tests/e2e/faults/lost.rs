@@ -123,7 +123,7 @@ async fn disk_lost(broker: &Broker) {
     world.end(Part::Enforcer).await;
     world.forget_enforcer();
     world.begin_unready(Part::Enforcer).await;
-    never_ready(&world, &[&good, &revoked, &live]).await;
+    never_ready(&world, &good, &[&revoked, &live]).await;
 
     // By now the list is asked for ever less often: an event that wants it read hastens it.
     server.set(Answer::Whole);
@@ -136,17 +136,21 @@ async fn disk_lost(broker: &Broker) {
     world.stop().await;
 }
 
-/// Watches an enforcer that hears an adapter which is not complete: it refuses everything, beyond every bound.
-async fn never_ready(world: &World, tokens: &[&str]) {
-    let ask = || world.gateway().with_token(tokens[0]);
+/// Watches an enforcer that hears an adapter which is not complete: it passes nothing, beyond every bound. What it has
+/// heard to be revoked it may refuse as such, once its policy decides.
+async fn never_ready(world: &World, good: &str, revoked: &[&str]) {
+    let ask = || world.gateway().with_token(good);
     eventually(Duration::from_secs(20), ask, |answer| {
         answer.body.contains("not loaded")
     })
     .await;
     let end = Instant::now() + Duration::from_secs(WATCH);
     while Instant::now() < end {
-        for token in tokens {
-            assert_eq!(world.gateway().with_token(token).await.status, 503);
+        assert_eq!(world.gateway().with_token(good).await.status, 503);
+        for token in revoked {
+            let answer = world.gateway().with_token(token).await;
+            let refused = answer.status == 401 && answer.body == REVOKED_TOKEN;
+            assert!(refused || answer.status == 503, "{}", answer.status);
         }
         assert_eq!(world.admin("ENFORCER_ADMIN_URL", "/readyz").await.0, 503);
         sleep(Duration::from_millis(200)).await;
@@ -226,7 +230,7 @@ async fn before_the_first_list(broker: &Broker) {
     let revoked = revoked(&world).await;
     world.begin_unready(Part::Enforcer).await;
     world.begin(Part::Envoy).await;
-    never_ready(&world, &[&good, &revoked]).await;
+    never_ready(&world, &good, &[&revoked]).await;
 
     // By now the list is asked for ever less often.
     server.set(Answer::Whole);

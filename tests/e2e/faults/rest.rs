@@ -6,9 +6,9 @@ use rand::rngs::StdRng;
 use rescind_stack::Part;
 
 use super::{
-    applied::{Applied, ENTRIES, HEAD},
+    applied::{Applied, ENTRIES, Follower, HEAD},
     cuts::sound,
-    kills::{BATCH_EVENT, hub_at, read_list_again},
+    kills::{BATCH_EVENT, hub_at, read_list_again, ten_lists_more},
     list_server::{Answer, ListServer},
     published::Published,
     seed::{chance, identifiers, is_soak, seed},
@@ -55,6 +55,7 @@ struct Fixture {
     hub: Hub,
     chance: StdRng,
     published: Published,
+    follower: Follower,
 }
 
 /// An adapter that has read a list of [`ROWS`] rows.
@@ -71,12 +72,14 @@ async fn fixture(broker: &Broker, test: &str) -> Fixture {
         .holds_exactly(&published, Duration::from_secs(30))
         .await;
     let hub = Hub::connect(&world.var("AMQP_URL")).await;
+    let follower = Follower::start(&world).await;
     Fixture {
         world,
         server,
         hub,
         chance,
         published,
+        follower,
     }
 }
 
@@ -146,18 +149,20 @@ async fn failures(broker: &Broker) {
         sound(&fixture.world).await;
     }
 
-    // A list of nothing is a list, and removes nothing.
+    // The same list again and again says nothing new; a list of nothing is a list too, and removes nothing.
     let head = fixture.world.metric(HEAD).await;
+    ten_lists_more(&fixture.world).await;
+    assert_eq!(fixture.world.metric(HEAD).await, head);
     fixture.server.set(Answer::EmptyList);
-    for _ in 0..10 {
-        read_list_again(&fixture.world, &fixture.hub).await;
-    }
+    read_list_again(&fixture.world, &fixture.hub).await;
     sound(&fixture.world).await;
     Applied::everything(&fixture.world)
         .await
         .is_exactly(&fixture.published);
     assert_eq!(fixture.world.metric(HEAD).await, head);
     assert_eq!(head, fixture.published.len() as f64);
+    let followed = fixture.follower.stop().await;
+    followed.is_exactly(&fixture.published);
     fixture.world.stop().await;
 }
 
@@ -205,5 +210,7 @@ async fn slow(broker: &Broker) {
         .holds_exactly(&fixture.published, Duration::from_secs(20))
         .await;
     sound(&fixture.world).await;
+    let followed = fixture.follower.stop().await;
+    followed.is_exactly(&fixture.published);
     fixture.world.stop().await;
 }
