@@ -17,6 +17,7 @@ use crate::{eventually::eventually, suite::Suite, world::World};
 
 const NAME: &str = "20_network_faults_and_broker_restarts_while_20000_events_flow_lose_none";
 const BATCH: usize = 100;
+const RECONNECTS: &str = "rescind_hub_reconnects_total";
 
 /// Of the rounds of a run so many restart the broker in the place of a fault of the network.
 const RESTARTS: usize = 2;
@@ -76,6 +77,9 @@ async fn one_run(proxy: &Proxy, mut chance: StdRng) {
     // What a stand-in without a broker could not publish is in its list alone: the last cut makes the adapter read it.
     let ask = async || world.standin_page("/readyz").await;
     eventually(Duration::from_secs(30), ask, |page| page == "ready\n").await;
+    // Faults that cost no connection would show nothing.
+    let ask = || world.metric(RECONNECTS);
+    eventually(Duration::from_secs(60), ask, |times| *times >= 1.0).await;
     proxy.cut();
     let applied = world
         .holds_exactly(&published, Duration::from_secs(60))
