@@ -113,7 +113,7 @@ impl RevokedSet {
         Self::with_capacity(0)
     }
 
-    /// An empty set without a version, with room for so many tokens.
+    /// An empty set without a version, with room for so many tokens: chance may still let one shard of it grow.
     pub fn with_capacity(tokens: usize) -> Self {
         Self::of(Writer::new(tokens))
     }
