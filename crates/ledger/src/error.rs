@@ -76,14 +76,20 @@ pub enum LedgerError {
         /// How many there should be.
         written: usize,
     },
+    /// A damaged file could not be salvaged when it was opened, and now it is: the next opening reads the fresh one.
+    #[error("{} was damaged; what is whole of it is in a fresh file now", path.display())]
+    Salvaged {
+        /// The fresh file.
+        path: PathBuf,
+    },
 }
 
 impl LedgerError {
-    /// Whether the file is broken, or behind what was committed to it: to write again does not help, and the next opening
-    /// salvages it.
+    /// Whether the file is broken, or behind what was committed to it, or another one now: to write again does not help,
+    /// and the next opening salvages and reads it.
     pub fn needs_opening(&self) -> bool {
         match self {
-            Self::Behind { .. } => true,
+            Self::Behind { .. } | Self::Salvaged { .. } => true,
             Self::Sqlite { source, .. } => matches!(
                 source.sqlite_error_code(),
                 Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)

@@ -8,7 +8,6 @@
 //! ```
 
 use std::{
-    fs, io,
     ops::RangeInclusive,
     path::{Path, PathBuf},
 };
@@ -21,13 +20,13 @@ use rescind_revocation::{Digests, Revocation, UnixMillis};
 
 use crate::{
     Cursor, Damage, LedgerError, LedgerReader,
-    directory::{self, Directory, companions},
+    directory::Directory,
     epochs::Epochs,
+    found::{self, Found},
     groups::Groups,
     log::Log,
     memory::Memory,
-    salvage,
-    store::{Contents, Left, Origin, Store, Unsaved, cannot_write, is_damage, read_unwritable},
+    store::{Left, Origin, Store, Unsaved},
 };
 
 /// The writer of a ledger. It holds the directory: a second one is refused until this one is dropped.
@@ -39,6 +38,8 @@ pub struct Ledger {
     reader: LedgerReader,
     unsaved: Unsaved,
     groups: Groups,
+    /// The file is damaged and could not be salvaged yet: what is served is what is whole of it.
+    is_damaged: bool,
 }
 
 /// What an opening found.
@@ -52,7 +53,7 @@ pub struct Opening {
     pub complete: bool,
     /// When its source was last good.
     pub source_good_at: Option<UnixMillis>,
-    /// What was broken; the rest was salvaged into a fresh file.
+    /// What was broken; the rest was salvaged into a fresh file, or is served while there is no room for one.
     pub damage: Vec<Damage>,
     /// Where the damaged file is now.
     pub aside: Option<PathBuf>,
@@ -73,33 +74,22 @@ impl Ledger {
     /// Opens the ledger in `directory`, or makes it (0700, its files 0600), and draws a new epoch.
     ///
     /// Blocks while the whole file is read and checked. Damage is repaired by leaving out what is broken; the damaged
-    /// file stays in the directory under another name, and the ledger is not complete.
+    /// file stays in the directory under another name, and the ledger is not complete. Where the disk has no room for that,
+    /// what is whole is served, and the next append tries again.
     ///
     /// # Errors
     ///
     /// Another process holds the directory, the file is of a later version or of another program, or it cannot be read.
     pub fn open(directory: impl AsRef<Path>) -> Result<(Self, Opening), LedgerError> {
         let directory = Directory::open(directory.as_ref())?;
-        let mut aside = salvage::finish(&directory)?;
         let Found {
             mut store,
             mut contents,
+            damage,
+            aside,
             mut unwritable,
-        } = read(&directory)?;
-        let mut damage = Vec::new();
-        if !contents.damage.is_empty() {
-            drop(store);
-            contents.read_pages(&directory.database())?;
-            damage = std::mem::take(&mut contents.damage);
-            aside = salvage::salvage(&directory, &contents)?.or(aside);
-            // The fresh file has rows of its own.
-            Found {
-                store,
-                contents,
-                unwritable,
-            } = read(&directory)?;
-        }
-        directory.sync()?;
+            is_damaged,
+        } = Found::in_directory(&directory)?;
 
         let epochs = Epochs::begin(contents.epochs, contents.head);
         let begun = epochs.current();
@@ -130,6 +120,7 @@ impl Ledger {
             reader: LedgerReader::new(memory, database),
             unsaved: opening.unwritable.is_some().then_some(begun),
             groups: contents.groups,
+            is_damaged,
         };
         Ok((ledger, opening))
     }
@@ -266,8 +257,12 @@ impl Ledger {
         }
         self.directory.ensure_locked()?;
         let path = self.directory.database();
+        if self.is_damaged {
+            found::salvage(&self.directory)?;
+            return Err(LedgerError::Salvaged { path });
+        }
         let head = self.reader.head().sequence;
-        if cut(&path)?.is_some() {
+        if found::cut(&path)?.is_some() {
             return Err(LedgerError::Behind { path, end: 0, head });
         }
         let store = Store::open(&path)?;
@@ -319,68 +314,4 @@ fn digests(log: &Log) -> Digests {
         digests.insert(&entry.entry());
     }
     digests
-}
-
-/// What an opening found in the directory.
-struct Found {
-    /// `None` where there is none that can be written to.
-    store: Option<Store>,
-    contents: Contents,
-    unwritable: Option<String>,
-}
-
-/// Opens and reads the file, as it is where SQLite cannot take it for a database or where it cannot be written to.
-fn read(directory: &Directory) -> Result<Found, LedgerError> {
-    let path = directory.database();
-    if let Some(reason) = cut(&path)? {
-        return Ok(Found {
-            store: None,
-            contents: Contents::unreadable(&path, reason.to_owned())?,
-            unwritable: None,
-        });
-    }
-    if !path.exists() {
-        salvage::create(directory)?;
-    }
-    let (contents, unwritable) = match Store::open(&path) {
-        Ok(store) => {
-            let contents = store.load().map_err(|source| LedgerError::Sqlite {
-                doing: "read",
-                path,
-                source,
-            })?;
-            return Ok(Found {
-                store: Some(store),
-                contents,
-                unwritable: None,
-            });
-        }
-        Err(LedgerError::Sqlite { source, .. }) if is_damage(&source) => {
-            (Contents::unreadable(&path, source.to_string())?, None)
-        }
-        Err(error) if cannot_write(&error) && path.exists() => {
-            (read_unwritable(&path)?, Some(error.reason()))
-        }
-        Err(error) => return Err(error),
-    };
-    Ok(Found {
-        store: None,
-        contents,
-        unwritable,
-    })
-}
-
-/// Why a file is none that SQLite may open, which takes an empty one for a new one and deletes the log beside it.
-fn cut(path: &Path) -> Result<Option<&'static str>, LedgerError> {
-    let length = |path: &Path| match fs::metadata(path) {
-        Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(directory::error("read", path, source)),
-        Ok(file) => Ok(Some(file.len())),
-    };
-    let [log, _] = companions(path);
-    Ok(match (length(path)?, length(&log)?) {
-        (Some(0), _) => Some("it is empty"),
-        (None, Some(1..)) => Some("it is gone, and its log is there"),
-        _ => None,
-    })
 }

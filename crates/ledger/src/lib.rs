@@ -13,6 +13,7 @@ mod damage;
 mod directory;
 mod epochs;
 mod error;
+mod found;
 mod groups;
 mod ledger;
 mod log;

@@ -128,10 +128,23 @@ fn where_a_salvaged_file_has_no_room() {
     fs::write(&database, &bytes).unwrap();
     // The log has room, since it begins anew once it has grown; the last of it cannot be moved into the database.
     set_limit(bytes.len() as u64 - 300_000);
-    drop(Ledger::open(&directory));
-    set_limit(getrlimit(Resource::RLIMIT_FSIZE).unwrap().1);
-    let (ledger, _) = Ledger::open(&directory).unwrap();
+    let (mut ledger, opening) = Ledger::open(&directory).unwrap();
+    assert_eq!((opening.entries, opening.complete), (44_000, false));
+    assert_eq!((opening.damage.len(), &opening.aside), (1, &None));
+    assert!(opening.unwritable.is_some());
+    // It serves what is whole, and goes on asking for room.
+    let error = ledger.append(&group(50_000)).unwrap_err();
+    assert!(!error.needs_opening(), "{error}");
     assert_eq!(ledger.reader().len(), 44_000);
+
+    set_limit(getrlimit(Resource::RLIMIT_FSIZE).unwrap().1);
+    let error = ledger.append(&group(50_000)).unwrap_err();
+    assert!(matches!(error, LedgerError::Salvaged { .. }), "{error}");
+    assert!(error.needs_opening());
+    drop(ledger);
+    let (ledger, opening) = Ledger::open(&directory).unwrap();
+    assert_eq!((opening.entries, opening.unwritable), (44_000, None));
+    assert_eq!((ledger.reader().len(), opening.damage.len()), (44_000, 0));
 }
 
 #[test]
@@ -225,14 +238,57 @@ fn a_directory_that_cannot_be_written_is_served_until_it_can() {
         }
         drop(ledger);
         let directory = if cleanly { directory } else { copy };
-        let shell = close(&directory);
-        // The program stands where only this user may look: a copy can be run by the other one.
-        let program = parent.path().join("program");
-        fs::copy(env::current_exe().unwrap(), &program).unwrap();
-        let test = "in_a_directory_that_cannot_be_written";
-        run(test, &directory, &program, shell);
-        fs::remove_file(&program).unwrap();
+        run_closed("in_a_directory_that_cannot_be_written", &directory);
     }
+}
+
+/// Not a test of its own: runs below as a user who may not write.
+#[test]
+fn in_a_damaged_directory_that_cannot_be_written() {
+    let Some(directory) = directory() else {
+        return;
+    };
+    let (mut ledger, opening) = Ledger::open(&directory).unwrap();
+    assert_eq!((opening.entries, opening.complete), (2, false));
+    assert!(!opening.damage.is_empty() && opening.unwritable.is_some());
+    let error = ledger.append(&[known("new", 1)]).unwrap_err();
+    assert!(!error.needs_opening(), "{error}");
+    assert_eq!(ledger.reader().len(), 2);
+}
+
+#[test]
+fn a_damaged_ledger_that_cannot_be_salvaged_is_served() {
+    let parent = TempDir::new().unwrap();
+    fs::set_permissions(parent.path(), Permissions::from_mode(0o755)).unwrap();
+    let directory = parent.path().join("closed");
+    let (mut ledger, _) = Ledger::open(&directory).unwrap();
+    ledger.append(&[known("a", 1), known("b", 1)]).unwrap();
+    ledger
+        .mark_complete(rescind_revocation::UnixMillis(1))
+        .unwrap();
+    drop(ledger);
+    let database = directory.join("ledger.db");
+    let mut bytes = fs::read(&database).unwrap();
+    // The page size that SQLite reads first.
+    bytes[16] ^= 0x40;
+    fs::write(&database, bytes).unwrap();
+    run_closed("in_a_damaged_directory_that_cannot_be_written", &directory);
+}
+
+/// Runs a test of this file in a directory that is closed to it.
+#[track_caller]
+fn run_closed(test: &str, directory: &Path) {
+    let shell = close(directory);
+    // The program stands where only this user may look: a copy can be run by the other one. Another process makes it: while
+    // a child that another thread forks holds a file open for writing, it cannot be started.
+    let program = directory.with_extension("program");
+    let copied = Command::new("cp")
+        .arg(env::current_exe().unwrap())
+        .arg(&program)
+        .status();
+    assert!(copied.unwrap().success());
+    run(test, directory, &program, shell);
+    fs::remove_file(&program).unwrap();
 }
 
 #[test]
