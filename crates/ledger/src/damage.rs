@@ -46,6 +46,16 @@ pub enum Damage {
         /// What SQLite says.
         reason: String,
     },
+    /// A table whose rows are not those that were written. Nothing of it is believed.
+    #[error("{what}: checksum is {}, its rows give {computed:016x}", shown(found))]
+    Table {
+        /// Which one.
+        what: &'static str,
+        /// The checksum beside the rows, where there is one.
+        found: Option<u64>,
+        /// The checksum of the rows.
+        computed: u64,
+    },
     /// A table or the file itself.
     #[error("{what}: {reason}")]
     File {
@@ -54,4 +64,8 @@ pub enum Damage {
         /// What SQLite says.
         reason: String,
     },
+}
+
+fn shown(checksum: &Option<u64>) -> String {
+    checksum.map_or_else(|| "missing".to_owned(), |sum| format!("{sum:016x}"))
 }

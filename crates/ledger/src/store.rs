@@ -3,7 +3,7 @@
 //! ```text
 //! groups (first, last, checksum, entries)    a row for each commit; `entries` is ours, see `codec`
 //! epochs (opening, epoch, first, last)       a row for each opening; `last` is NULL for the newest
-//! meta   (name, value)                       complete, source_good_at (ms), horizon (s)
+//! meta   (name, value)                       complete, source_good_at (ms), horizon (s), and checksums, see `facts`
 //! origins (first, at, source, checksum)      a row for each commit: when (ms) and whence, see `origins`
 //! sources (id, name)                         whence, in words
 //! ```
@@ -11,8 +11,8 @@
 //! The keys of the groups follow each other without a gap, so that a row that is not there shows; a group's entries may
 //! leave some of its sequences out. Rows are joined and thinned from time to time, see `groups`.
 //!
-//! Schema version 1 had no horizon, and no entry in it had a moment that was not believed; version 2 had no origins. Nothing
-//! else differs: the first transaction makes what is missing and raises the number.
+//! Schema version 1 had no horizon, and no entry in it had a moment that was not believed; version 2 had no origins, version
+//! 3 no checksums of `meta` and `epochs`. Nothing else differs: the first transaction makes what is missing and raises the number.
 //!
 //! The log is in WAL mode with `synchronous = FULL`: what `COMMIT` has returned for is on the disk.
 
@@ -21,6 +21,7 @@ use std::{collections::BTreeSet, ops::RangeInclusive, path::Path, time::Duration
 use rescind_revocation::{Revocation, UnixMillis, UnixSeconds};
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
 
+mod facts;
 mod load;
 mod origins;
 mod pages;
@@ -34,12 +35,14 @@ pub(crate) use origins::{Row as OriginRow, read as read_origin};
 pub(crate) use unwritable::{cannot_write, read_unwritable};
 pub(crate) use verify::verify;
 
+use facts::{insert_epoch, put_meta};
+
 use crate::{
     LedgerError, checksum::checksum, codec::Encoder, directory::make_private, epochs::Span,
 };
 
 /// The schema version of this program, in `user_version`.
-pub(crate) const SCHEMA_VERSION: i64 = 3;
+pub(crate) const SCHEMA_VERSION: i64 = 4;
 /// Marks the file as ours: "RSCD".
 const APPLICATION_ID: i64 = 0x5253_4344;
 /// An administrator may look into the file with ordinary tools; a commit waits this long for them.
@@ -162,7 +165,8 @@ impl Store {
         horizon: UnixSeconds,
     ) -> rusqlite::Result<()> {
         self.write(unsaved, |transaction| {
-            put_meta(transaction, "horizon", Some(number(horizon.0)))
+            put_meta(transaction, "horizon", Some(number(horizon.0)))?;
+            facts::seal(transaction)
         })
     }
 
@@ -184,7 +188,8 @@ impl Store {
                 transaction,
                 "source_good_at",
                 good_at.map(|at| number(at.0)),
-            )
+            )?;
+            facts::seal(transaction)
         })
     }
 
@@ -194,7 +199,7 @@ impl Store {
             for span in epochs {
                 insert_epoch(transaction, span)?;
             }
-            Ok(())
+            facts::seal(transaction)
         })
     }
 
@@ -231,6 +236,9 @@ impl Store {
                 [number(span.first)],
             )?;
             insert_epoch(&transaction, &span)?;
+        }
+        if self.old || unsaved.is_some() {
+            facts::seal(&transaction)?;
         }
         work(&transaction)?;
         transaction.commit()?;
@@ -310,10 +318,11 @@ fn create(connection: &Connection) -> rusqlite::Result<()> {
          {SCHEMA}
          {origins}
          PRAGMA application_id = {APPLICATION_ID};
-         PRAGMA user_version = {SCHEMA_VERSION};
-         COMMIT;",
+         PRAGMA user_version = {SCHEMA_VERSION};",
         origins = origins::SCHEMA
-    ))
+    ))?;
+    facts::seal(connection)?;
+    connection.execute_batch("COMMIT")
 }
 
 fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
@@ -336,23 +345,6 @@ fn insert_group(
         sum.cast_signed(),
         bytes
     ])?;
-    Ok(())
-}
-
-fn put_meta(connection: &Connection, name: &str, value: Option<i64>) -> rusqlite::Result<()> {
-    let mut put =
-        connection.prepare_cached("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)")?;
-    put.execute(params![name, value])?;
-    Ok(())
-}
-
-fn insert_epoch(connection: &Connection, span: &Span) -> rusqlite::Result<()> {
-    // After a commit that failed and was durable all the same, the row is there already.
-    connection.execute(
-        "INSERT INTO epochs (epoch, first, last) VALUES (?1, ?2, ?3)
-         ON CONFLICT (epoch) DO UPDATE SET last = excluded.last",
-        params![span.epoch.0, number(span.first), span.last.map(number)],
-    )?;
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 mod crash;
 mod damage;
 mod disk;
+mod facts;
 mod failure;
 mod migration;
 mod model;

@@ -3,12 +3,10 @@
 use std::{ops::RangeInclusive, path::Path};
 
 use rescind_revocation::{Expiry, Revocation, UnixMillis, UnixSeconds};
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Rows};
+use rusqlite::{Connection, ErrorCode, Row, Rows};
 
-use super::{OriginRow, Store, group_checksum, scan::scan};
-use crate::{
-    Damage, Epoch, LedgerError, codec, directory::error, epochs::Span, groups::Groups, log::Log,
-};
+use super::{OriginRow, Store, facts, group_checksum, scan::scan};
+use crate::{Damage, LedgerError, codec, directory::error, epochs::Span, groups::Groups, log::Log};
 
 /// How far a damaged group may reach to be believed about its key.
 const LARGEST_GROUP: u64 = 1 << 20;
@@ -54,8 +52,12 @@ impl Contents {
 
     /// Reads a damaged file again, page by page, where there may be more in it than SQLite can reach.
     pub(crate) fn read_pages(&mut self, path: &Path) -> Result<(), LedgerError> {
-        let reachable =
-            |damage: &Damage| matches!(damage, Damage::Checksum { .. } | Damage::Group { .. });
+        let reachable = |damage: &Damage| {
+            matches!(
+                damage,
+                Damage::Checksum { .. } | Damage::Group { .. } | Damage::Table { .. }
+            )
+        };
         if self.damage.iter().all(reachable) {
             return Ok(());
         }
@@ -69,14 +71,19 @@ impl Contents {
         }
         found.settle();
         if found.log.len() >= self.log.len() {
-            self.damage
-                .retain(|damage| matches!(damage, Damage::File { .. } | Damage::Row { .. }));
+            self.damage.retain(|damage| {
+                matches!(
+                    damage,
+                    Damage::File { .. } | Damage::Row { .. } | Damage::Table { .. }
+                )
+            });
             self.damage.append(&mut found.damage);
             self.log = found.log;
             self.groups = found.groups;
             self.head = self.head.max(found.head);
         }
-        if self.epochs.is_empty() {
+        let disbelieved = |damage: &Damage| matches!(damage, Damage::Table { .. });
+        if self.epochs.is_empty() && !self.damage.iter().any(disbelieved) {
             self.epochs = scan.epochs;
         }
         self.end();
@@ -187,13 +194,17 @@ impl Store {
     /// Reads everything. Damage is part of the answer; an error is what may be otherwise next time.
     pub(crate) fn load(&self) -> rusqlite::Result<Contents> {
         let mut contents = Contents::default();
-        match epochs(&self.connection) {
-            Ok(epochs) => contents.epochs = epochs,
+        match facts::epochs(&self.connection, !self.old) {
+            Ok((epochs, damage)) => {
+                contents.epochs = epochs;
+                contents.damage.extend(damage);
+            }
             Err(error) if is_damage(&error) => contents.broken("table epochs", &error),
             Err(error) => return Err(error),
         }
-        match meta(&self.connection) {
-            Ok(meta) => {
+        match facts::meta(&self.connection, !self.old) {
+            Ok((meta, damage)) => {
+                contents.damage.extend(damage);
                 contents.complete = meta.complete;
                 contents.source_good_at = meta.source_good_at;
                 contents.horizon = meta.horizon;
@@ -326,39 +337,6 @@ fn group(row: &Row<'_>) -> rusqlite::Result<Group> {
         last: number(1)?,
         found: number(2)?,
         bytes: row.get(3)?,
-    })
-}
-
-fn epochs(connection: &Connection) -> rusqlite::Result<Vec<Span>> {
-    let mut statement =
-        connection.prepare("SELECT epoch, first, last FROM epochs ORDER BY opening")?;
-    let spans = statement.query_map([], |row| {
-        Ok(Span {
-            epoch: Epoch(row.get(0)?),
-            first: row.get::<_, i64>(1)?.cast_unsigned(),
-            last: row.get::<_, Option<i64>>(2)?.map(i64::cast_unsigned),
-        })
-    })?;
-    spans.collect()
-}
-
-struct Meta {
-    complete: bool,
-    source_good_at: Option<UnixMillis>,
-    horizon: UnixSeconds,
-}
-
-fn meta(connection: &Connection) -> rusqlite::Result<Meta> {
-    let value = |name| {
-        let mut statement = connection.prepare("SELECT value FROM meta WHERE name = ?1")?;
-        let found = statement.query_row([name], |row| row.get::<_, Option<i64>>(0));
-        let found = found.optional().map(Option::flatten);
-        found.map(|value| value.and_then(|value| u64::try_from(value).ok()))
-    };
-    Ok(Meta {
-        complete: value("complete")? == Some(1),
-        source_good_at: value("source_good_at")?.map(UnixMillis),
-        horizon: UnixSeconds(value("horizon")?.unwrap_or(0)),
     })
 }
 
