@@ -31,7 +31,7 @@ use crate::{
     prepare::{Clients, prepare},
     publication::{Publication, SourceFlag},
     roster::{Roster, Row, Store, StoreError},
-    serving::{Discovery, open_files},
+    serving::{self, Discovery, open_files},
 };
 
 /// An adapter whose ports are bound and whose ledger is open; connections queue until [`App::run`].
@@ -70,7 +70,7 @@ impl App {
 
         let xds = &config.adapter.xds;
         open_files::raise(xds.max_streams_per_client);
-        let xds = TlsListener::bind(&xds.host, xds.port.get(), prepared.xds_tls).await?;
+        let mut xds = TlsListener::bind(&xds.host, xds.port.get(), prepared.xds_tls).await?;
         let admin = &config.adapter.admin;
         let api = Api::new(Access::new(&admin.read_token, &admin.manage_token));
         let admin = Admin::new(health.clone(), Arc::new(page))
@@ -84,7 +84,8 @@ impl App {
 
         let now = UnixMillis(unix_now_millis());
         let control_plane = prepared.control_plane.is_some();
-        let ledger = opening::open(&config.ledger.directory, control_plane, now).await?;
+        let ledger = opening::open(&config.ledger.directory, control_plane, now);
+        let ledger = serving::refuse_while(&mut xds, ledger).await?;
         let writer = Writer::new(
             ledger,
             !control_plane,

@@ -13,9 +13,11 @@ use tonic::{service::Routes, transport::Server};
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 mod connection;
+mod loading;
 pub(crate) mod open_files;
 
 use self::connection::Connection;
+pub(crate) use self::loading::refuse_while;
 use crate::{
     config::Xds,
     passthrough::{Front, Passthrough},

@@ -24,6 +24,7 @@ use super::*;
 use crate::testing::{certificates::Authority, soon, token};
 
 mod connections;
+mod loading;
 
 fn config(authority: &Authority, directory: &TempDir) -> Config {
     let mut config = Config::default();
