@@ -8,17 +8,20 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use arc_swap::{ArcSwap, Guard};
+use reqwest::Url;
 use rescind_authz::KeySet;
-use rescind_runtime::{exit::UsageError, health::Health, tls::Trust};
+use rescind_runtime::{exit::UsageError, health::Health, time::unix_now_seconds, tls::Trust};
 use tokio::{
     sync::Notify,
-    task::JoinSet,
+    task::{JoinSet, spawn_blocking},
     time::{Instant, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use crate::{config::Security, metrics::Metrics};
 
+mod kept;
 mod source;
 mod store;
 
@@ -47,6 +50,8 @@ pub struct KeyLoader {
     sources: Vec<Source>,
     store: Arc<Store>,
     keys: Keys,
+    /// Where what was fetched is kept.
+    kept: Option<Arc<Path>>,
 }
 
 impl Keys {
@@ -112,8 +117,26 @@ impl KeyLoader {
             sources,
             store: Arc::new(store),
             keys: keys.clone(),
+            kept: None,
         };
         Ok((keys, loader))
+    }
+
+    /// Keeps what is fetched in `folder` too, which is this process's own, and begins with what an earlier process has kept
+    /// there: until it is fetched again, it is what was fetched last.
+    pub fn kept_in(self, folder: &Path) -> Self {
+        for (at, source) in self.sources.iter().enumerate() {
+            let fetched = source.url().and_then(|url| kept::read(folder, url));
+            if let Some(kept::Fetched { at: when, json }) = fetched
+                && let Ok(document) = source::of_jwks(json)
+            {
+                self.store.restored(at, source, document, when);
+            }
+        }
+        Self {
+            kept: Some(folder.into()),
+            ..self
+        }
     }
 
     /// Loads and loads again, until `cancel`.
@@ -121,7 +144,8 @@ impl KeyLoader {
         let mut tasks = JoinSet::new();
         for (at, source) in self.sources.into_iter().enumerate() {
             let (store, wanted) = (self.store.clone(), self.keys.wanted.clone());
-            tasks.spawn(async move { keep(at, &source, &store, &wanted[at]).await });
+            let kept = self.kept.clone();
+            tasks.spawn(async move { keep(at, &source, &store, kept, &wanted[at]).await });
         }
         tokio::select! {
             () = cancel.cancelled() => {}
@@ -132,13 +156,17 @@ impl KeyLoader {
 }
 
 /// Keeps one source fresh, for ever.
-async fn keep(at: usize, source: &Source, store: &Store, wanted: &Notify) {
+async fn keep(at: usize, source: &Source, store: &Store, kept: Option<Arc<Path>>, wanted: &Notify) {
     let mut backoff = FIRST_BACKOFF;
     loop {
         let began = Instant::now();
         let wait = match source.load().await {
-            Ok(loaded) => {
+            Ok(mut loaded) => {
+                let json = std::mem::take(&mut loaded.json);
                 store.loaded(at, source, loaded);
+                if let (Some(folder), Some(url)) = (kept.clone(), source.url().cloned()) {
+                    keep_on_disk(folder, url, json).await;
+                }
                 backoff = FIRST_BACKOFF;
                 REFRESH
             }
@@ -153,6 +181,18 @@ async fn keep(at: usize, source: &Source, store: &Store, wanted: &Notify) {
             () = sleep(wait) => {}
             () = async { wanted.notified().await; sleep_until(began + LEAST_BETWEEN).await } => {}
         }
+    }
+}
+
+/// For the next start. Where it cannot be kept, that one fetches it.
+async fn keep_on_disk(folder: Arc<Path>, url: Url, json: Vec<u8>) {
+    let at = unix_now_seconds();
+    let writing = spawn_blocking(move || {
+        let written = kept::write(&folder, &url, &kept::Fetched { at, json });
+        written.map_err(|error| (folder, error))
+    });
+    if let Ok(Err((folder, error))) = writing.await {
+        warn!(folder = %folder.display(), %error, "Keys cannot be kept for the next start");
     }
 }
 

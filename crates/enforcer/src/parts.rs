@@ -68,7 +68,10 @@ impl Parts {
                 .with_marks(&marks)
                 .allowing_unproven(config.xds.allow_unproven),
             engine: Engine::new(policy(config), keys, set, freshness, metrics.clone()),
-            keys: loader,
+            keys: match enforcer.state.directory.as_os_str().is_empty() {
+                true => loader,
+                false => loader.kept_in(&enforcer.state.directory),
+            },
             health,
             metrics,
         })

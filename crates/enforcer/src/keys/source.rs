@@ -55,6 +55,8 @@ pub(super) struct Document {
     pub(super) loaded: Loaded,
     /// Tells one content from another.
     pub(super) digest: [u8; 32],
+    /// A JWK Set as it came.
+    pub(super) json: Vec<u8>,
 }
 
 /// Why nothing was.
@@ -176,6 +178,14 @@ impl Source {
         }
     }
 
+    /// Where it is fetched from, if it is.
+    pub(super) fn url(&self) -> Option<&Url> {
+        match &self.place {
+            Place::Url(url, _) => Some(url),
+            Place::Certificate(_) | Place::File(_) => None,
+        }
+    }
+
     /// Reads or fetches.
     pub(super) async fn load(&self) -> Result<Document, LoadError> {
         match &self.place {
@@ -209,23 +219,30 @@ fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
 
 fn of_certificate(pem: Vec<u8>) -> Result<Document, LoadError> {
     let key = VerificationKey::from_pem(&pem)?;
-    Ok(Document::new(Loaded::Certificate(key), &pem))
+    Ok(Document {
+        loaded: Loaded::Certificate(key),
+        digest: digest_of(&pem),
+        json: Vec::new(),
+    })
 }
 
-fn of_jwks(json: Vec<u8>) -> Result<Document, LoadError> {
+pub(super) fn of_jwks(json: Vec<u8>) -> Result<Document, LoadError> {
     let jwks = Jwks::parse(&json)?;
     if jwks.is_empty() {
         return Err(LoadError::NoKey(jwks.skipped()));
     }
-    Ok(Document::new(Loaded::Jwks(jwks), &json))
+    let loaded = Loaded::Jwks(jwks);
+    Ok(Document {
+        digest: digest_of(&json),
+        loaded,
+        json,
+    })
 }
 
-impl Document {
-    fn new(loaded: Loaded, content: &[u8]) -> Self {
-        let mut digest = [0; 32];
-        digest.copy_from_slice(aws_lc_rs::digest::digest(&SHA256, content).as_ref());
-        Self { loaded, digest }
-    }
+fn digest_of(content: &[u8]) -> [u8; 32] {
+    let mut digest = [0; 32];
+    digest.copy_from_slice(aws_lc_rs::digest::digest(&SHA256, content).as_ref());
+    digest
 }
 
 async fn fetch(client: &Client, url: &Url) -> Result<Vec<u8>, LoadError> {

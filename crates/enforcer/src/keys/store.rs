@@ -91,7 +91,17 @@ impl Store {
 
     /// Takes what a source gave into force.
     pub(super) fn loaded(&self, at: usize, source: &Source, document: Document) {
-        let Document { loaded, digest } = document;
+        self.take(at, source, document, unix_now_seconds());
+    }
+
+    /// Takes into force what a source gave at that time, before this process. It waits for no more then.
+    pub(super) fn restored(&self, at: usize, source: &Source, document: Document, when: u64) {
+        info!(source = %source, fetched_at = when, "Keys of before the start are in force until they are fetched");
+        self.take(at, source, document, when);
+    }
+
+    fn take(&self, at: usize, source: &Source, document: Document, when: u64) {
+        let Document { loaded, digest, .. } = document;
         let mut state = self.state();
         let news = state.untried.remove(&at) | state.failing.remove(&at).is_some();
         log_loaded(source, &loaded, news);
@@ -100,7 +110,7 @@ impl Store {
             Loaded::Jwks(jwks) => service.jwks = Some(jwks),
             Loaded::Certificate(key) => service.certificate = Some(key),
         }
-        state.loaded_at[at] = unix_now_seconds();
+        state.loaded_at[at] = when;
         // The same keys published again would make every verified token unknown.
         if state.digests[at].replace(digest) != Some(digest) {
             self.published.store(Arc::new(state.key_set()));

@@ -364,3 +364,47 @@ async fn the_same_keys_read_again_are_the_same_key_set() {
     settle().await;
     assert!(!Arc::ptr_eq(&before, &keys.load()));
 }
+
+#[tokio::test]
+async fn a_start_without_the_token_service_knows_the_keys_of_before() {
+    let state = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/jwks", listener.local_addr().unwrap());
+    let body = jwks(&[&Signer::new("a")]);
+    let app = Router::new().route("/jwks", get(move || std::future::ready(body.clone())));
+    let served = AbortOnDrop(tokio::spawn(async {
+        axum::serve(listener, app).await.unwrap();
+    }));
+    let first = fixture();
+    let (keys, loader) = first.load(vec![issuer(&url)]).unwrap();
+    let loader = loader.kept_in(state.path());
+    assert!(!first.health.is_ready() && !knows(&keys, "a"));
+    let running = AbortOnDrop(tokio::spawn(loader.run(CancellationToken::new())));
+    let written = async {
+        while std::fs::read_dir(state.path()).unwrap().count() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let patience = Duration::from_secs(60);
+    tokio::time::timeout(patience, written).await.unwrap();
+    // The file takes its name when it is whole; ending the task does not end the writing.
+    drop((running, served));
+    let whole = async {
+        while kept::read(state.path(), &url.parse().unwrap()).is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(patience, whole).await.unwrap();
+
+    let second = fixture();
+    let (keys, loader) = second.load(vec![issuer(&url)]).unwrap();
+    assert!(!second.health.is_ready());
+    let _loader = loader.kept_in(state.path());
+    assert!(second.health.is_ready() && knows(&keys, "a"));
+    assert!(second.metrics.keys_loaded.get() > 0);
+    // Another token service's keys are not its own.
+    let third = fixture();
+    let (keys, loader) = third.load(vec![issuer("http://127.0.0.1:1/jwks")]).unwrap();
+    let _loader = loader.kept_in(state.path());
+    assert!(!third.health.is_ready() && !knows(&keys, "a"));
+}
