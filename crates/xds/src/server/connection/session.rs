@@ -179,6 +179,7 @@ impl Session {
     /// Its client has taken what goes up to `to`.
     pub(super) fn taken(&mut self, to: Position, part: Part, next_walk: Instant) {
         match (part, &mut self.form) {
+            (Part::Aside, Form::Names(form)) => form.accepted(),
             (Part::Aside, _) => {}
             (Part::Walk { end, number, .. }, Form::Range(form)) => {
                 form.walked(to, end, number, next_walk);
