@@ -141,16 +141,15 @@ impl NamesForm {
 
     /// What the client holds, or was sent, and is no more.
     pub(super) fn removals(&mut self, names: &dyn Names, horizon: u64, chunk: usize) -> Batch {
-        for (name, _) in std::mem::take(&mut self.held) {
-            if names.find(&name, horizon).is_none() {
-                self.gone.push_back(name);
-            }
-        }
+        self.gone.extend(self.held.drain().map(|(name, _)| name));
         let mut batch = Batch::default();
         while batch.bytes < chunk
             && let Some(name) = self.gone.pop_front()
         {
-            batch.remove(name);
+            // It may have been revoked again since it was noted, here or by the source.
+            if names.find(&name, horizon).is_none() {
+                batch.remove(name);
+            }
         }
         batch
     }

@@ -305,3 +305,19 @@ fn removals_that_are_refused_together_come_again_and_a_name_that_was_left_does_n
     bench.pass(5.0);
     assert_eq!(answer_all(&mut bench, some, "").0, ["a", "c"]);
 }
+
+#[test]
+fn what_expired_and_was_revoked_again_before_its_removal_went_out_is_not_removed() {
+    let mut bench = Bench::new(FakeSource::new());
+    bench.source.push_until("a", 700);
+    bench.source.push_until("b", 700);
+    let stream = bench.named(&["*"], &[], &[]);
+    expect(&mut bench, stream, &["a", "b"], &[]);
+    bench.source.expire(1200);
+    bench.source.push("x");
+    expect(&mut bench, stream, &["x"], &[]);
+    bench.source.push_until("a", 5000);
+    expect(&mut bench, stream, &["a"], &[]);
+    expect(&mut bench, stream, &[], &["b"]);
+    bench.quiet(stream);
+}
