@@ -261,7 +261,7 @@ impl Connection {
             declared: session.declared.clone(),
             proof: session.proof,
             acked: session.acked,
-            sent: waiting.map_or(session.at, |outstanding| outstanding.range.to),
+            sent: session.sent(waiting.map(|outstanding| outstanding.range.to)),
             state,
             last_error: client.last_error.clone(),
             skipped: client.refusals.skipped_entries(),
