@@ -133,7 +133,8 @@ pub trait Names: Send + Sync {
     /// Before this second resources count as removed. Grows, in steps.
     fn horizon(&self) -> u64;
 
-    /// The names of those that expire in `[from, to)`; `None` where they are no longer known.
+    /// The names of those that expire in `[from, to)`; `None` where they are no longer known. One that has come again since,
+    /// and expires later, may be among them.
     fn removed(&self, from: u64, to: u64) -> Option<Arc<[String]>>;
 }
 

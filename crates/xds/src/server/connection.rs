@@ -237,7 +237,11 @@ impl Connection {
             .as_ref()
             .and_then(|nonce| self.outstanding.get(nonce));
         let proves = session.audience == Audience::Rescind;
-        let state = if client.refuses || client.refusals.in_doubt() {
+        let in_doubt = match &session.form {
+            Form::Names(form) => form.in_doubt(),
+            Form::Tokens | Form::Range(_) => false,
+        };
+        let state = if client.refuses || client.refusals.in_doubt() || in_doubt {
             ClientState::Error
         } else if session.late {
             ClientState::Stale
@@ -257,7 +261,7 @@ impl Connection {
             declared: session.declared.clone(),
             proof: session.proof,
             acked: session.acked,
-            sent: waiting.map_or(session.at, |outstanding| outstanding.range.to),
+            sent: session.sent(waiting.map(|outstanding| outstanding.range.to)),
             state,
             last_error: client.last_error.clone(),
             skipped: client.refusals.skipped_entries(),
@@ -306,16 +310,30 @@ impl Connection {
     fn nacked(&mut self, answered: &Outstanding, error: String, head: Head, now: Instant) -> Heard {
         let range = answered.range;
         let mut verdict = Verdict::Held;
+        // What was said of names lies in no range of positions.
+        let by_name = answered.part == Part::Aside && range.resources > 0;
+        let in_doubt = by_name && self.refused_by_name(answered.stream);
         if let Some(client) = self.clients.get_mut(&answered.instance) {
             client.refuses = true;
             client.last_error = Some(error.clone());
-            verdict = client.refusals.refused(range, head.position, now);
+            let refusals = &mut client.refusals;
+            verdict = match by_name {
+                true => refusals.refused_aside(range.resources, in_doubt, head.position, now),
+                false => refusals.refused(range, head.position, now),
+            };
         }
         Heard::Nacked {
             to: range.to,
             resources: range.resources,
             verdict,
             error,
+        }
+    }
+
+    fn refused_by_name(&mut self, id: StreamId) -> bool {
+        match self.sessions.get_mut(&id).map(|session| &mut session.form) {
+            Some(Form::Names(form)) => form.refused(),
+            _ => false,
         }
     }
 

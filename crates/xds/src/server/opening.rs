@@ -103,10 +103,10 @@ impl Opening {
         let wants = match &*type_url {
             RANGE_TYPE_URL => {
                 check_range_names(&subscribe)?;
-                let left = |name: &str| unsubscribe.iter().any(|other| other == name);
-                let wants = |name: &str| {
-                    let asked = subscribe.is_empty() || subscribe.iter().any(|other| other == name);
-                    asked && !left(name)
+                let names = |names: &[String], name| names.iter().any(|n| n == name || n == "*");
+                let wants = |name| {
+                    let asked = subscribe.is_empty() || names(&subscribe, name);
+                    asked && !names(&unsubscribe, name)
                 };
                 Wants::Range {
                     log: wants(LOG),
@@ -405,6 +405,14 @@ mod tests {
             wants(delta(RANGE_TYPE_URL, &["checkpoint"])),
             Ok(Wants::Range {
                 log: false,
+                checkpoint: true,
+                ..
+            })
+        ));
+        assert!(matches!(
+            wants(delta(RANGE_TYPE_URL, &["*"])),
+            Ok(Wants::Range {
+                log: true,
                 checkpoint: true,
                 ..
             })

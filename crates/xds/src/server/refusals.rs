@@ -186,12 +186,7 @@ impl Refusals {
             }
             1 => {
                 self.skip(range.from, range.to);
-                self.in_a_row += 1;
-                // A client that refuses everything is not asked about each entry as fast as it can answer.
-                if self.in_a_row > IN_A_ROW {
-                    self.hold_back(head, now);
-                }
-                Verdict::Skipped
+                self.refused_alone(head, now)
             }
             _ => {
                 let first = self.pieces.is_empty();
@@ -204,6 +199,35 @@ impl Refusals {
                 }
             }
         }
+    }
+
+    /// The client has refused what lies in no range: who sends it knows what it was, and whether something else was `in_doubt`
+    /// before.
+    pub(super) fn refused_aside(
+        &mut self,
+        resources: usize,
+        in_doubt: bool,
+        head: Position,
+        now: Instant,
+    ) -> Verdict {
+        if resources == 1 {
+            self.skipped_entries += 1;
+            return self.refused_alone(head, now);
+        }
+        if in_doubt {
+            return Verdict::Halved;
+        }
+        self.hold_for(self.first_wait, head, now);
+        Verdict::Held
+    }
+
+    fn refused_alone(&mut self, head: Position, now: Instant) -> Verdict {
+        self.in_a_row += 1;
+        // A client that refuses everything is not asked about each entry as fast as it can answer.
+        if self.in_a_row > IN_A_ROW {
+            self.hold_back(head, now);
+        }
+        Verdict::Skipped
     }
 
     /// Nothing of this range, which holds one entry, goes out again.

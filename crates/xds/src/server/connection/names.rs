@@ -3,21 +3,23 @@
 //! A wildcard subscription is served by position, like every other stream; what expires is told by one number, the horizon.
 //! Only names that a client subscribed to by themselves, of which there is a limit, are remembered one by one.
 
+mod batch;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use rescind_proto::envoy::service::discovery::v3::{DeltaDiscoveryResponse, Resource};
 use tokio::time::{Duration, Instant};
 use tonic::Status;
 
+use self::batch::{Batch, named_len};
 use super::{
     Connection, StreamId,
     compose::{Found, Piece, Step, look},
     session::{Form, Part},
 };
 use crate::{
-    Head, Named, Names, Position, Source, TYPE_URL,
+    Head, Names, Position, Source, TYPE_URL,
     server::{frame::Reply, refusals::Range},
-    wire::wire_len,
 };
 
 /// How often it is looked whether something has expired.
@@ -40,6 +42,12 @@ pub(super) struct NamesForm {
     gone: VecDeque<String>,
     /// What expires before has been told, or was never sent.
     horizon: Option<u64>,
+    /// What the newest response said of names, beside what is new.
+    said: Vec<String>,
+    /// That was refused before, together with other names.
+    said_again: bool,
+    /// What was refused together, in parts that are said again one after the other.
+    again: VecDeque<Vec<String>>,
 }
 
 impl NamesForm {
@@ -57,6 +65,9 @@ impl NamesForm {
             held: versions.clone(),
             gone: VecDeque::new(),
             horizon: None,
+            said: Vec::new(),
+            said_again: false,
+            again: VecDeque::new(),
         };
         form.subscribe(subscribe);
         form.unsubscribe(unsubscribe);
@@ -94,6 +105,31 @@ impl NamesForm {
         }
     }
 
+    /// What the newest response said of names was refused: it is said again in halves, unless it was one name alone. Returns
+    /// whether something was in doubt before.
+    pub(super) fn refused(&mut self) -> bool {
+        let in_doubt = self.in_doubt();
+        let mut names = std::mem::take(&mut self.said);
+        self.said_again = false;
+        if names.len() > 1 {
+            let second = names.split_off(names.len() / 2);
+            self.again.push_front(second);
+            self.again.push_front(names);
+        }
+        in_doubt
+    }
+
+    /// What the newest response said of names was taken.
+    pub(super) fn accepted(&mut self) {
+        self.said.clear();
+        self.said_again = false;
+    }
+
+    /// Something that was refused was not taken since.
+    pub(super) fn in_doubt(&self) -> bool {
+        self.said_again || !self.again.is_empty()
+    }
+
     fn subscribe(&mut self, names: &[String]) -> bool {
         let mut again = false;
         for name in names {
@@ -125,30 +161,6 @@ impl NamesForm {
     }
 }
 
-/// What goes out in one response.
-#[derive(Debug, Default)]
-struct Batch {
-    resources: Vec<Named>,
-    removed: Vec<String>,
-    bytes: usize,
-}
-
-impl Batch {
-    fn is_empty(&self) -> bool {
-        self.resources.is_empty() && self.removed.is_empty()
-    }
-
-    fn push(&mut self, resource: Named) {
-        self.bytes += named_len(&resource);
-        self.resources.push(resource);
-    }
-
-    fn remove(&mut self, name: String) {
-        self.bytes += name.len() + 4;
-        self.removed.push(name);
-    }
-}
-
 impl Connection {
     pub(super) fn next_names<S: Source + ?Sized>(
         &mut self,
@@ -171,7 +183,10 @@ impl Connection {
             Ok(horizon) => horizon,
             Err(status) => return Step::End(status),
         };
-        let mut batch = form.answers(names, horizon, limits.chunk);
+        let mut batch = form.retry(names, horizon);
+        if batch.is_empty() {
+            batch = form.answers(names, horizon, limits.chunk);
+        }
         if batch.is_empty() {
             batch = form.changes(names, horizon, head.position, limits.chunk);
         }
@@ -293,6 +308,12 @@ impl Connection {
         head: Head,
         now: Instant,
     ) -> Step {
+        if part == Part::Aside
+            && let Some(session) = self.sessions.get_mut(&id)
+            && let Form::Names(form) = &mut session.form
+        {
+            form.said = batch.names();
+        }
         let resources = batch.resources.into_iter().map(|named| Resource {
             name: named.name,
             version: named.version,
@@ -308,102 +329,4 @@ impl Connection {
         };
         self.sent(id, Reply::delta(response), range, part, head, now)
     }
-}
-
-impl NamesForm {
-    /// Notes what has expired since; the horizon for all that is read now.
-    fn expire(&mut self, names: &dyn Names) -> Result<u64, Status> {
-        let horizon = names.horizon();
-        let told = *self.horizon.get_or_insert(horizon);
-        if told >= horizon {
-            return Ok(told);
-        }
-        self.horizon = Some(horizon);
-        self.looked_at = Position(0);
-        if self.wildcard {
-            let Some(removed) = names.removed(told, horizon) else {
-                return Err(Status::unavailable(
-                    "what has expired is no longer known, open the stream again with what you hold",
-                ));
-            };
-            self.gone.extend(removed.iter().cloned());
-        }
-        Ok(horizon)
-    }
-
-    /// What the client has asked for by name.
-    fn answers(&mut self, names: &dyn Names, horizon: u64, chunk: usize) -> Batch {
-        let mut batch = Batch::default();
-        while batch.bytes < chunk
-            && let Some(name) = self.due.pop_first()
-        {
-            match names.find(&name, horizon) {
-                Some(found) => {
-                    self.note(&name, Some(found.version.clone()));
-                    batch.push(found);
-                }
-                None => {
-                    self.note(&name, None);
-                    batch.remove(name);
-                }
-            }
-        }
-        batch
-    }
-
-    fn note(&mut self, name: &str, version: Option<String>) {
-        self.held.remove(name);
-        if let Some(told) = self.names.get_mut(name) {
-            *told = version;
-        }
-    }
-
-    /// What has changed of what it subscribed to by name. Under a wildcard it hears of it that way.
-    fn changes(&mut self, names: &dyn Names, horizon: u64, head: Position, chunk: usize) -> Batch {
-        let mut batch = Batch::default();
-        if self.wildcard || self.looked_at >= head && head != Position(0) {
-            return batch;
-        }
-        for (name, told) in &mut self.names {
-            if batch.bytes >= chunk {
-                return batch;
-            }
-            let found = names.find(name, horizon);
-            match (found, told.is_some()) {
-                (Some(found), _) if told.as_ref() != Some(&found.version) => {
-                    *told = Some(found.version.clone());
-                    batch.push(found);
-                }
-                (None, true) => {
-                    *told = None;
-                    batch.remove(name.clone());
-                }
-                _ => {}
-            }
-        }
-        self.looked_at = head;
-        self.held.clear();
-        batch
-    }
-
-    /// What the client holds, or was sent, and is no more.
-    fn removals(&mut self, names: &dyn Names, horizon: u64, chunk: usize) -> Batch {
-        for (name, _) in std::mem::take(&mut self.held) {
-            if names.find(&name, horizon).is_none() {
-                self.gone.push_back(name);
-            }
-        }
-        let mut batch = Batch::default();
-        while batch.bytes < chunk
-            && let Some(name) = self.gone.pop_front()
-        {
-            batch.remove(name);
-        }
-        batch
-    }
-}
-
-/// What a named resource adds to a response, in bytes.
-fn named_len(named: &Named) -> usize {
-    wire_len(&named.resource) + named.name.len() + named.version.len() + 12
 }

@@ -74,6 +74,11 @@ impl RangeForm {
         self.walk.is_none() && self.log
     }
 
+    /// What is new is not sent, whatever the client ACKs.
+    pub(super) fn leaves_out_the_log(&self) -> bool {
+        !self.log
+    }
+
     /// What the client holds without a gap, where everything new up to `at` is there.
     pub(super) fn held(&self, at: Position) -> Position {
         match self.walk {
@@ -186,6 +191,7 @@ impl Connection {
             return None;
         };
         if !form.log {
+            // Where it begins with what is new, should it take the log again; it holds no more by that.
             session.at = head.position;
             return None;
         }

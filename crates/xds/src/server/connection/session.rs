@@ -176,9 +176,18 @@ impl Session {
         }
     }
 
+    /// Up to here everything has been sent, where the response that is outstanding ends at `waiting`.
+    pub(super) fn sent(&self, waiting: Option<Position>) -> Position {
+        match &self.form {
+            Form::Range(form) if form.leaves_out_the_log() => self.acked,
+            _ => waiting.unwrap_or(self.at),
+        }
+    }
+
     /// Its client has taken what goes up to `to`.
     pub(super) fn taken(&mut self, to: Position, part: Part, next_walk: Instant) {
         match (part, &mut self.form) {
+            (Part::Aside, Form::Names(form)) => form.accepted(),
             (Part::Aside, _) => {}
             (Part::Walk { end, number, .. }, Form::Range(form)) => {
                 form.walked(to, end, number, next_walk);
@@ -186,6 +195,7 @@ impl Session {
             _ => self.at = to,
         }
         self.acked = match &self.form {
+            Form::Range(form) if form.leaves_out_the_log() => self.acked,
             Form::Range(form) => form.held(self.at),
             _ => self.at,
         };

@@ -231,3 +231,93 @@ fn a_refused_answer_is_not_sent_again_until_it_changes() {
     expect(&mut bench, stream, &["token-1"], &[]);
     assert_eq!(bench.standing(stream).state, ClientState::Synced);
 }
+
+/// Answers everything as a client that cannot take `bad`; returns what it took, and how often it refused.
+fn answer_all(bench: &mut Bench, stream: StreamId, bad: &str) -> (Vec<String>, usize) {
+    let (mut taken, mut refused) = (Vec::new(), 0);
+    while let Step::Send(sent) = bench.step(stream) {
+        let response: DeltaDiscoveryResponse = super::super::bench::delta(sent.reply);
+        let named = resources(&response).into_iter().map(str::to_owned);
+        let all: Vec<String> = named.chain(response.removed_resources.clone()).collect();
+        if all.iter().any(|name| name == bad) {
+            refused += 1;
+            bench.nack_delta(stream, &response);
+        } else {
+            taken.extend(all);
+            bench.ack_delta(stream, &response);
+        }
+    }
+    taken.sort();
+    (taken, refused)
+}
+
+#[test]
+fn of_answers_that_are_refused_together_the_good_ones_come_again_and_the_bad_one_ends_up_alone() {
+    let mut bench = Bench::new(FakeSource::with(4));
+    let names = ["gone", "token-1", "token-2", "token-3", "token-4"];
+    let stream = bench.named(&names, &[], &[]);
+    let all = bench.sent_delta(stream);
+    assert!(matches!(
+        bench.nack_delta(stream, &all),
+        Heard::Nacked {
+            verdict: Verdict::Held,
+            resources: 5,
+            ..
+        }
+    ));
+    bench.pass(4.9);
+    bench.quiet(stream);
+    assert_eq!(bench.standing(stream).state, ClientState::Error);
+    bench.pass(0.1);
+    let (taken, refused) = answer_all(&mut bench, stream, "token-3");
+    assert_eq!(taken, ["gone", "token-1", "token-2", "token-4"]);
+    assert!(refused <= 3, "{refused} refusals for one bad entry of 5");
+    let standing = bench.standing(stream);
+    assert_eq!((standing.skipped, standing.state), (1, ClientState::Synced));
+    bench.pass(3600.0);
+    bench.quiet(stream);
+    bench.source.push_until("token-3", 5000);
+    expect(&mut bench, stream, &["token-3"], &[]);
+}
+
+#[test]
+fn removals_that_are_refused_together_come_again_and_a_name_that_was_left_does_not() {
+    let mut bench = Bench::new(FakeSource::new());
+    for name in ["a", "b", "c"] {
+        bench.source.push_until(name, 700);
+    }
+    let all = bench.named(&["*"], &[], &[]);
+    let some = bench.named(&["a", "b", "c"], &[], &[]);
+    for stream in [all, some] {
+        expect(&mut bench, stream, &["a", "b", "c"], &[]);
+    }
+    bench.source.expire(1200);
+    let removals = bench.sent_delta(all);
+    assert_eq!(removals.removed_resources.len(), 3);
+    bench.nack_delta(all, &removals);
+    bench.pass(5.0);
+    assert_eq!(answer_all(&mut bench, all, "b").0, ["a", "c"]);
+
+    let removals = bench.sent_delta(some);
+    assert_eq!(removals.removed_resources.len(), 3);
+    bench.nack_delta(some, &removals);
+    bench.subscribe(some, &[], &["b"]);
+    bench.pass(5.0);
+    assert_eq!(answer_all(&mut bench, some, "").0, ["a", "c"]);
+}
+
+#[test]
+fn what_expired_and_was_revoked_again_before_its_removal_went_out_is_not_removed() {
+    let mut bench = Bench::new(FakeSource::new());
+    bench.source.push_until("a", 700);
+    bench.source.push_until("b", 700);
+    let stream = bench.named(&["*"], &[], &[]);
+    expect(&mut bench, stream, &["a", "b"], &[]);
+    bench.source.expire(1200);
+    bench.source.push("x");
+    expect(&mut bench, stream, &["x"], &[]);
+    bench.source.push_until("a", 5000);
+    expect(&mut bench, stream, &["a"], &[]);
+    expect(&mut bench, stream, &[], &["b"]);
+    bench.quiet(stream);
+}

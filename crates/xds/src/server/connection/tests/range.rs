@@ -302,3 +302,51 @@ fn what_came_of_the_comparison_is_the_state() {
         bench.pass(5.0);
     }
 }
+
+#[test]
+fn who_does_not_get_the_log_has_acked_no_more_than_it_was_sent() {
+    let mut bench = Bench::with(FakeSource::with(5), small());
+    let alone = bench.range("2-t");
+    bench.subscribe(alone, &[], &["log"]);
+    assert_eq!(take_checkpoint(&mut bench, alone).cursor, "5-t");
+    let walking = bench.range("");
+    assert_eq!(take(&mut bench, walking).cursor, "3-t");
+    bench.subscribe(walking, &[], &["log"]);
+    bench.pass(5.0);
+    assert_eq!(take_checkpoint(&mut bench, walking).cursor, "5-t");
+    for (stream, holds) in [(alone, 2), (walking, 3)] {
+        bench.source.push("new");
+        bench.pass(5.0);
+        take_checkpoint(&mut bench, stream);
+        bench.pass(5.0);
+        let open = bench.sent_delta(stream);
+        let standing = bench.standing(stream);
+        let there = (standing.acked, standing.sent);
+        assert_eq!(there, (Position(holds), Position(holds)));
+        bench.ack_delta(stream, &open);
+    }
+}
+
+#[test]
+fn who_takes_the_log_again_holds_everything_at_the_end_of_the_walk_and_no_sooner() {
+    let mut bench = Bench::with(FakeSource::with(5), small());
+    let stream = bench.range("");
+    assert_eq!(take(&mut bench, stream).cursor, "3-t");
+    bench.subscribe(stream, &[], &["log"]);
+    bench.source.push("unseen");
+    bench.pass(5.0);
+    take_checkpoint(&mut bench, stream);
+    bench.subscribe(stream, &["log"], &[]);
+    bench.source.push("new");
+    let all = bench.source.names(Audience::Rescind);
+    let mut held = all[..3].to_vec();
+    let mut acked = bench.standing(stream).acked;
+    while acked < Position(7) {
+        for name in &all[..acked.0 as usize] {
+            assert!(held.contains(name), "{name} at {acked:?}");
+        }
+        held.extend(take(&mut bench, stream).names);
+        acked = bench.standing(stream).acked;
+    }
+    assert!(all.iter().all(|name| held.contains(name)));
+}
