@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 pub(crate) fn eventually<T, F>(
     patience: Duration,
     mut ask: impl FnMut() -> F,
-    good: impl Fn(&T) -> bool,
+    mut good: impl FnMut(&T) -> bool,
 ) -> impl Future<Output = T>
 where
     T: Debug,

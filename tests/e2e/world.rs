@@ -235,19 +235,19 @@ impl World {
     /// A metric without labels of our part with this admin server, such as `ENFORCER_ADMIN_URL`.
     pub(crate) async fn metric_of(&self, url: &str, name: &str) -> f64 {
         let (_, page) = self.admin(url, "/metrics").await;
-        let value = page
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        value
-            .unwrap_or_else(|| panic!("no {name} in {page}"))
-            .parse()
-            .unwrap()
+        value(&page, name)
     }
 
     /// A metric of the enforcer, below `rescind_enforcer_`.
     pub(crate) async fn gauge(&self, name: &str) -> f64 {
         let name = format!("rescind_enforcer_{name}");
         self.metric_of("ENFORCER_ADMIN_URL", &name).await
+    }
+
+    /// Several of them, as one page has them.
+    pub(crate) async fn gauges<const N: usize>(&self, names: [&str; N]) -> [f64; N] {
+        let (_, page) = self.admin("ENFORCER_ADMIN_URL", "/metrics").await;
+        names.map(|name| value(&page, &format!("rescind_enforcer_{name}")))
     }
 
     /// Checks straight at the enforcer, over a connection of their own.
@@ -461,4 +461,15 @@ impl World {
             .to_owned();
         authority.rsplit_once(':').unwrap().1.to_owned()
     }
+}
+
+/// A metric without labels on a page of them.
+fn value(page: &str, name: &str) -> f64 {
+    let value = page
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    value
+        .unwrap_or_else(|| panic!("no {name} in {page}"))
+        .parse()
+        .unwrap()
 }

@@ -135,28 +135,24 @@ fn lost(count: usize, reason: &str) {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
-
     use rescind_runtime::Secret;
-    use tokio::time::timeout;
+    use tokio::{net::TcpSocket, time::timeout};
 
     use super::*;
     use crate::config::HubConfig;
     use crate::event::Event;
 
-    /// A hub on a port where nobody listens.
-    fn nowhere() -> Endpoint {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+    /// A hub on a port where nobody listens, as long as the socket is held: it has the port.
+    fn nowhere() -> (Endpoint, TcpSocket) {
+        let held = TcpSocket::new_v4().unwrap();
+        held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let port = held.local_addr().unwrap().port();
         let config = HubConfig {
             enabled: true,
             url: Some(Secret::new(format!("amqp://user:hunter2@127.0.0.1:{port}"))),
             ca_file: String::new(),
         };
-        Endpoint::from_config(&config).unwrap().unwrap()
+        (Endpoint::from_config(&config).unwrap().unwrap(), held)
     }
 
     #[tokio::test]
@@ -164,7 +160,8 @@ mod tests {
         rescind_runtime::tls::install_crypto_provider();
         let (outbox, inbox) = Outbox::new();
         let health = Health::new();
-        let task = tokio::spawn(publish(nowhere(), inbox, health.clone()));
+        let (hub, _held) = nowhere();
+        let task = tokio::spawn(publish(hub, inbox, health.clone()));
 
         // Ready once the first attempt has failed, and saying so.
         let mut watch = health.watch();

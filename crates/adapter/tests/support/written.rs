@@ -5,7 +5,7 @@ use std::fs;
 use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;
 
-/// A configuration that is good on this machine, without a control plane, on free ports.
+/// A configuration that is good on this machine, without a control plane, on ports of its own.
 pub(crate) fn written(directory: &TempDir) -> std::path::PathBuf {
     let path = |name: &str| directory.path().join(name);
     let key = KeyPair::generate().unwrap();
@@ -13,10 +13,7 @@ pub(crate) fn written(directory: &TempDir) -> std::path::PathBuf {
     let certificate = CertificateParams::new(names).unwrap().self_signed(&key);
     fs::write(path("adapter.pem"), certificate.unwrap().pem()).unwrap();
     fs::write(path("adapter.key"), key.serialize_pem()).unwrap();
-    let ports = [(); 2].map(|()| {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap().port()
-    });
+    let ports = [(); 2].map(|()| reserved_port());
     let text = format!(
         "[adapter.keystore]\ncertPath = {cert:?}\nkeyPath = {key:?}\n\
          [adapter.truststore]\nlocation = {cert:?}\n\
@@ -32,4 +29,15 @@ pub(crate) fn written(directory: &TempDir) -> std::path::PathBuf {
     );
     fs::write(path("adapter.toml"), text).unwrap();
     path("adapter.toml")
+}
+
+/// A port for a process that comes later. The socket that holds it never listens, so a server can be bound beside it; and
+/// while it is open, which is until this process ends, nobody else is given it.
+fn reserved_port() -> u16 {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let port = socket.local_addr().unwrap().port();
+    std::mem::forget(socket);
+    port
 }

@@ -14,7 +14,7 @@ use h2::{
     server::{self, SendResponse},
 };
 use http::{HeaderMap, Request, Response};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +23,8 @@ use crate::{Upstream, dial::HTTP_2};
 
 pub(super) struct Original {
     pub(super) address: SocketAddr,
+    /// Where nobody said a port, this socket has found it; it never listens, and nobody else is given the port while it lives.
+    _held: TcpSocket,
     pub(super) certificates: Arc<Certificates>,
     alive: CancellationToken,
     leaving: CancellationToken,
@@ -103,8 +105,11 @@ impl Listening {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let listener = TcpListener::bind(self.address).await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let held = TcpSocket::new_v4().unwrap();
+        held.set_reuseaddr(true).unwrap();
+        held.bind(self.address).unwrap();
+        let address = held.local_addr().unwrap();
+        let listener = TcpListener::bind(address).await.unwrap();
         let acceptor = TlsAcceptor::from(self.certificates.server(self.versions, HTTP_2));
         let [alive, leaving, frozen] = [(); 3].map(|()| CancellationToken::new());
         let (ends, leaves, freezes) = (alive.clone(), leaving.clone(), frozen.clone());
@@ -131,6 +136,7 @@ impl Listening {
         tokio::spawn(async move { ends.run_until_cancelled(accept).await });
         Original {
             address,
+            _held: held,
             certificates: self.certificates,
             alive,
             leaving,

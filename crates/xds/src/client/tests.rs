@@ -7,7 +7,11 @@ use std::{
 };
 
 use rescind_proto::envoy::service::discovery::v3::DiscoveryResponse;
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    sync::watch,
+    task::JoinHandle,
+};
 use tonic::{Code, Status};
 
 use self::script::{Script, response};
@@ -176,10 +180,12 @@ fn config(endpoints: &[&str]) -> ClientConfig {
     }
 }
 
-/// A port where nobody listens.
-async fn dead_port() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    listener.local_addr().expect("an address").to_string()
+/// An address where nobody listens, as long as the socket is held: it has the port.
+fn dead_port() -> (String, TcpSocket) {
+    let held = TcpSocket::new_v4().expect("a socket");
+    held.bind("127.0.0.1:0".parse().expect("an address"))
+        .expect("a port");
+    (held.local_addr().expect("an address").to_string(), held)
 }
 
 fn disconnected(state: &LinkState) -> Option<&str> {
@@ -298,8 +304,8 @@ async fn it_comes_back_with_the_last_version_after_an_error_and_after_ok() {
 async fn it_goes_on_to_the_next_adapter_when_one_is_dead() {
     let source = Arc::new(FakeSource::with(1));
     let server = Served::on_tcp(&source, Settings::default()).await;
-    let dead = [dead_port().await, dead_port().await];
-    let config = config(&[&dead[0], &server.address(), &dead[1]]);
+    let dead = [dead_port(), dead_port()];
+    let config = config(&[&dead[0].0, &server.address(), &dead[1].0]);
     let mut client = Running::start(config);
     let seen = client.until(|seen| !seen.names.is_empty()).await;
     for reason in seen.links.iter().filter_map(disconnected) {
