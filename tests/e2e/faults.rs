@@ -13,7 +13,6 @@ mod kills;
 mod list_server;
 mod lost;
 mod moments;
-mod port;
 mod proxy;
 mod published;
 mod rest;

@@ -20,6 +20,7 @@ mod hub_input;
 mod in_their_place;
 mod next_enforcer;
 mod passthrough;
+mod port;
 mod procedures;
 mod refusals;
 mod restarts;

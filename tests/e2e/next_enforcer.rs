@@ -10,12 +10,12 @@ mod sides;
 use std::time::Duration;
 
 use prost::bytes::Bytes;
-use tokio::net::TcpListener;
 use tonic::Code;
 
 use crate::{
     clients::frames::RawClient,
     eventually::eventually,
+    port::Port,
     procedures::REVOKED_TOKEN,
     suite::Suite,
     world::{Broker, World},
@@ -46,10 +46,10 @@ struct Front {
 
 impl Front {
     async fn start(broker: &Broker) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let held = Port::free();
+        let port = held.number();
         let world = World::start(broker).await;
-        let next = NextEnforcer::start(listener, &world.state().join("certs")).await;
+        let next = NextEnforcer::start(held, &world.state().join("certs"));
         // The stack has its certificates only once it runs, and is ready only where the enforcer behind answers.
         world.end(Part::Enforcer).await;
         world.add_to_config(
@@ -272,7 +272,7 @@ async fn gone(front: &mut Front, token: &str) {
     assert_eq!(status, 200);
     assert!(page.contains("degraded: next enforcer: "), "{page}");
 
-    front.next.restart().await;
+    front.next.restart();
     let ask = || front.ours.ask(&after);
     let passes = |answer: &String| answer.starts_with("HTTP/1.1 200 ");
     eventually(Duration::from_secs(20), ask, passes).await;

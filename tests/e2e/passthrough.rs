@@ -1,11 +1,18 @@
 //! Our adapter in front of Choreo Connect's: what is not ours passes, and what is ours does not notice.
 
 mod original;
+mod revocations;
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use prost::bytes::Bytes;
-use rescind_proto::google::protobuf::value::Kind;
 use rescind_stack::Part;
 use tempfile::TempDir;
 use tokio::{sync::mpsc, task::JoinSet};
@@ -13,19 +20,16 @@ use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
 use tonic::{
     Code, Request, Streaming,
     metadata::{BinaryMetadataValue, MetadataMap},
-    transport::Channel,
 };
 
-use self::original::{
-    BREAKS, DEAF, ECHO, FLOODS, LEAVES, Original, REFUSES, RESETS, Shared, UNARY,
+use self::{
+    original::{BREAKS, DEAF, ECHO, FLOODS, LEAVES, Original, REFUSES, RESETS, Shared, UNARY},
+    revocations::{Revocations, median_delay},
 };
 use crate::{
-    clients::{
-        control_plane::jti,
-        frames::RawClient,
-        xds::{XdsStream, first_request},
-    },
+    clients::frames::RawClient,
     eventually::eventually,
+    port::Port,
     suite::Suite,
     world::{Broker, World},
 };
@@ -53,6 +57,8 @@ pub(crate) fn add(suite: &mut Suite) {
 struct Front {
     world: World,
     original: Original,
+    /// The original's, also while it is away.
+    port: Port,
     shared: Shared,
     _folder: TempDir,
 }
@@ -61,7 +67,8 @@ impl Front {
     async fn start(broker: &Broker) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let shared = Shared::new(folder.path());
-        let original = Original::start(&shared, "127.0.0.1:0");
+        let port = Port::free();
+        let original = Original::start(&shared, &port);
         let (cert, key) = (text(&shared.cert), text(&shared.key));
         let section = format!(
             "[adapter.xds.passthrough]\naddress = \"{}\"\nserverName = \"adapter\"\n\
@@ -78,6 +85,7 @@ impl Front {
         Self {
             world,
             original,
+            port,
             shared,
             _folder: folder,
         }
@@ -239,55 +247,18 @@ async fn a_thousand_calls(client: &RawClient) {
     }
 }
 
-/// A stream of revoked tokens, as a Choreo Connect enforcer has it.
-struct Revocations<'a> {
-    world: &'a World,
-    stream: XdsStream,
-}
-
-impl<'a> Revocations<'a> {
-    async fn on(world: &'a World, channel: Channel) -> Self {
-        let first = first_request(Kind::StringValue("front".into()));
-        let stream = XdsStream::open(channel, first).await.unwrap();
-        Self { world, stream }
-    }
-
-    /// Revokes a token and waits for it on this stream.
-    async fn go_on(&mut self) {
-        let token = self.world.control_plane().token().await;
-        self.world.control_plane().revoke(&token).await;
-        let jti = jti(&token);
-        let arrived = async {
-            loop {
-                let response = self.stream.next().await.unwrap().unwrap();
-                self.stream.ack(&response).await;
-                let holds = |value: &[u8]| {
-                    value
-                        .windows(jti.len())
-                        .any(|window| window == jti.as_bytes())
-                };
-                if response.resources.iter().any(|any| holds(&any.value)) {
-                    return;
-                }
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(10), arrived)
-            .await
-            .expect("the revocation arrives");
-    }
-}
-
 async fn original_dies(broker: &Broker) {
     let front = Front::start(broker).await;
     let Front {
         world,
         original,
+        port,
         shared,
         _folder,
     } = front;
     let channel = world.xds_channel().await;
     let client = RawClient::new(channel.clone());
-    let mut revocations = Revocations::on(&world, channel).await;
+    let mut revocations = Revocations::on(&world, channel, "front").await;
     revocations.go_on().await;
     let mut streams = Vec::new();
     for _ in 0..10 {
@@ -296,7 +267,6 @@ async fn original_dies(broker: &Broker) {
         streams.push(both);
     }
 
-    let address = original.address.to_string();
     original.kill();
     for both in &mut streams {
         let lost = both.answers.message().await.unwrap_err();
@@ -312,7 +282,7 @@ async fn original_dies(broker: &Broker) {
     let (_, metrics) = world.admin("ADAPTER_ADMIN_URL", "/metrics").await;
     assert!(metrics.contains("rescind_passthrough_up 0"), "{metrics}");
 
-    let _back = Original::start(&shared, &address);
+    let _back = Original::start(&shared, &port);
     let works = || client.unary(UNARY, Request::new(Bytes::from_static(b"x")));
     let back = eventually(Duration::from_secs(30), works, Result::is_ok).await;
     assert_eq!(back.unwrap().get_ref(), "x");
@@ -328,27 +298,49 @@ async fn nobody_reads(broker: &Broker) {
     let front = Front::start(broker).await;
     let channel = front.world.xds_channel().await;
     let client = RawClient::new(channel.clone());
-    let mut revocations = Revocations::on(&front.world, channel).await;
-    revocations.go_on().await;
+    let mut beside = Revocations::on(&front.world, channel, "beside").await;
+    beside.go_on().await;
+    let channel = front.world.xds_channel().await;
+    let mut free = Revocations::on(&front.world, channel, "free").await;
 
-    let mut stuck = JoinSet::new();
-    for _ in 0..20 {
-        let client = client.clone();
-        stuck.spawn(async move {
-            let flood =
-                tokio_stream::iter(std::iter::repeat_with(|| Bytes::from(vec![1; 100_000])));
-            let _ = client.streaming(DEAF, flood).await.unwrap().next().await;
-        });
-    }
+    let mut stuck = stuck_calls(&client).await;
     // And one that the client does not read.
     let flooded = client.streaming(FLOODS, tokio_stream::pending()).await;
-    for _ in 0..20 {
-        revocations.go_on().await;
-    }
+    // Both streams suffer alike from a busy machine; what waits for a timer or a deadline waits longer than this.
+    let delay = median_delay(&mut free, &mut beside).await;
+    assert!(delay < Duration::from_millis(500), "{delay:?}");
     let echo = open(&client, ECHO).await.answers.message().await;
     assert_eq!(echo.unwrap().unwrap(), "first");
     stuck.abort_all();
+    while let Some(ended) = stuck.join_next().await {
+        assert!(ended.unwrap_err().is_cancelled(), "it was not stuck");
+    }
     drop(flooded);
-    revocations.go_on().await;
+    beside.go_on().await;
     front.stop().await;
+}
+
+/// Calls that send without end what the original does not read. They stand still, every window full, when this returns.
+async fn stuck_calls(client: &RawClient) -> JoinSet<()> {
+    let sent = Arc::new(AtomicUsize::new(0));
+    let mut stuck = JoinSet::new();
+    for _ in 0..20 {
+        let (client, sent) = (client.clone(), Arc::clone(&sent));
+        stuck.spawn(async move {
+            let flood = tokio_stream::iter(std::iter::repeat_with(move || {
+                sent.fetch_add(1, Ordering::Relaxed);
+                Bytes::from(vec![1; 100_000])
+            }));
+            let _ = client.streaming(DEAF, flood).await.unwrap().next().await;
+        });
+    }
+    let (mut before, mut same) = (0, 0);
+    let count = async || sent.load(Ordering::Relaxed);
+    let stands = |now: &usize| {
+        same = if *now == before { same + 1 } else { 0 };
+        before = *now;
+        *now >= 20 && same >= 10
+    };
+    eventually(Duration::from_secs(60), count, stands).await;
+    stuck
 }

@@ -4,7 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use tokio::net::{TcpListener, TcpSocket};
 
-/// A bound socket that never listens holds the port: while nobody else does, who connects is refused.
+/// A bound socket that never listens holds the port: while nobody else does, who connects is refused; nobody is given it, and
+/// no connection goes out from it. A server that binds it as servers do, in this process or another, stands beside it.
 #[derive(Debug)]
 pub(crate) struct Port {
     _held: TcpSocket,
@@ -32,6 +33,7 @@ impl Port {
 
 fn bind(address: SocketAddr) -> TcpSocket {
     let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
     socket.set_reuseport(true).unwrap();
     socket.bind(address).unwrap();
     socket

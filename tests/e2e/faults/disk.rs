@@ -7,7 +7,6 @@
 use std::{
     fs::{self, File, Permissions},
     io::Write,
-    net::TcpListener,
     os::unix::fs::{MetadataExt, PermissionsExt, symlink},
     path::{Path, PathBuf},
     process::Command,
@@ -22,13 +21,13 @@ use super::{
     cuts::sound,
     durable::{config_with_queue, subscribed},
     kills::hub_at,
-    port::Port,
     published::Published,
     seed::{chance, identifiers, seed},
 };
 use crate::{
     clients::hub::{Hub, event},
     eventually::eventually,
+    port::Port,
     suite::Suite,
     world::{Broker, World},
 };
@@ -78,9 +77,15 @@ fn programs(real: &Path) -> TempDir {
         "#!/bin/sh\ntrap '' XFSZ\nexec {lowered}{} \"$@\"\n",
         adapter.display()
     );
-    let path = folder.path().join("rescind-adapter");
-    fs::write(&path, script).unwrap();
-    fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+    let text = folder.path().join("script");
+    fs::write(&text, script).unwrap();
+    // Not by this process: a child that another thread starts meanwhile would for a moment hold the file open for writing, and
+    // nobody can run it then (ETXTBSY).
+    let installed = Command::new("install")
+        .args(["-m", "755"])
+        .args([text, folder.path().join("rescind-adapter")])
+        .status();
+    assert!(installed.unwrap().success());
     folder
 }
 
@@ -218,10 +223,16 @@ async fn full(broker: &Broker, name: &str, disk: impl FnOnce(&Path) -> Option<Di
     let log = world.log(Part::Adapter);
     let line = "Cannot commit: nothing is acknowledged until it works";
     assert!(log.contains(line), "{log}");
-    // What is not on disk is with the broker, or in the adapter's hands and not acknowledged.
-    let held = world.metric(ENTRIES).await;
+    // What is not on disk is with the broker, or in the adapter's hands and not acknowledged. It goes on trying: both numbers
+    // are of one moment where nothing was committed between.
+    let both = async || {
+        let held = world.metric(ENTRIES).await;
+        let waiting = f64::from(hub.waiting(&queue).await);
+        (held, waiting, world.metric(ENTRIES).await)
+    };
+    let stood = |(before, _, after): &(f64, f64, f64)| before == after;
+    let (held, waiting, _) = eventually(Duration::from_secs(30), both, stood).await;
     let missing = published.len() as f64 - held;
-    let waiting = f64::from(hub.waiting(&queue).await);
     assert!(
         waiting <= missing && missing - PREFETCH <= waiting,
         "{} published, {held} held, {waiting} wait",
@@ -346,11 +357,9 @@ async fn two_adapters(broker: &Broker) {
     })
     .await;
     let (xds, admin) = (world.port("XDS_ADDR"), world.port("ADAPTER_ADMIN_URL"));
-    let free = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    let [other_xds, other_admin] = free
-        .each_ref()
-        .map(|port| port.local_addr().unwrap().port().to_string());
-    drop(free);
+    // It binds them before it opens its ledger.
+    let free = [(); 2].map(|()| Port::free());
+    let [other_xds, other_admin] = free.each_ref().map(|port| port.number().to_string());
     let config = world.edited_config(Part::Adapter, |text| {
         text.replace(&xds, &other_xds).replace(&admin, &other_admin)
     });

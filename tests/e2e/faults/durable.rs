@@ -9,13 +9,13 @@ use tokio::time::sleep;
 use super::{
     applied::{ENTRIES, Follower, HEAD},
     kills::{EVENTS, FLOW_MICROS, start},
-    port::Port,
     published::Published,
     seed::{ROUNDS, chance, identifiers, runs, seed},
 };
 use crate::{
     clients::hub::{Hub, event},
     eventually::eventually,
+    port::Port,
     suite::Suite,
     world::{Broker, World},
 };

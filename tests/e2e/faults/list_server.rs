@@ -20,8 +20,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::port::Port;
-use crate::world::World;
+use crate::{port::Port, world::World};
 
 /// How the list is answered for.
 #[derive(Debug, Clone, Copy, PartialEq)]

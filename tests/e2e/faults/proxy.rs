@@ -17,7 +17,7 @@ use tokio::{
     time::sleep,
 };
 
-use super::port::Port;
+use crate::port::Port;
 
 /// How the line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

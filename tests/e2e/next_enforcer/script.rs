@@ -3,7 +3,6 @@
 use std::{
     collections::HashMap,
     convert::Infallible,
-    net::SocketAddr,
     path::Path,
     sync::{Arc, Mutex},
 };
@@ -21,9 +20,11 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     server::WebPkiClientVerifier,
 };
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tonic::{Code, Status, body::Body};
+
+use crate::port::Port;
 
 /// What becomes of a check.
 #[derive(Debug, Clone)]
@@ -57,10 +58,10 @@ pub(crate) struct Scripts {
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
-/// A server on a port that is bound for as long as the test runs.
+/// A server on a port that is its own for as long as the test runs, also while it is gone.
 pub(crate) struct NextEnforcer {
     pub(crate) scripts: Scripts,
-    address: SocketAddr,
+    port: Port,
     tls: Arc<ServerConfig>,
     serving: Option<JoinHandle<()>>,
 }
@@ -124,14 +125,14 @@ fn reply(body: Body) -> Response<Body> {
 
 impl NextEnforcer {
     /// With the certificates of a stack; it serves from now on.
-    pub(crate) async fn start(listener: TcpListener, certs: &Path) -> Self {
+    pub(crate) fn start(port: Port, certs: &Path) -> Self {
         let mut next = Self {
             scripts: Scripts::default(),
-            address: listener.local_addr().unwrap(),
+            port,
             tls: tls(certs),
             serving: None,
         };
-        next.serve(listener);
+        next.serve();
         next
     }
 
@@ -143,12 +144,12 @@ impl NextEnforcer {
     }
 
     /// It is there again.
-    pub(crate) async fn restart(&mut self) {
-        let listener = TcpListener::bind(self.address).await.unwrap();
-        self.serve(listener);
+    pub(crate) fn restart(&mut self) {
+        self.serve();
     }
 
-    fn serve(&mut self, listener: TcpListener) {
+    fn serve(&mut self) {
+        let listener = self.port.listen();
         let (acceptor, scripts) = (TlsAcceptor::from(self.tls.clone()), self.scripts.clone());
         self.serving = Some(tokio::spawn(async move {
             // Dropped with this task, and every connection with it.

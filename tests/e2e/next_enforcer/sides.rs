@@ -2,6 +2,7 @@
 
 use std::{
     fmt::Write as _,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Stdio,
     sync::{Arc, Mutex},
@@ -82,11 +83,10 @@ impl Gate {
         ports: &Ports,
         enforcer: u16,
     ) -> Self {
-        let ours = free_ports::<4>();
         let mut text = bootstrap.to_owned();
-        let old = [ports.admin, ports.tls, ports.plain, ports.h2];
-        for (old, new) in old.iter().zip(ours) {
-            text = replaced(&text, *old, new);
+        // It takes free ones itself: one that is found for it could go to an outgoing connection before it is bound.
+        for port in [ports.admin, ports.tls, ports.plain, ports.h2] {
+            text = replaced(&text, port, 0);
         }
         text = replaced(&text, ports.ext_authz, enforcer);
         text = replaced(&text, ports.upstream, ports.api);
@@ -113,6 +113,7 @@ impl Gate {
         let config = folder.join(format!("gate-{enforcer}.yaml"));
         std::fs::write(&config, text).unwrap();
         let log = std::fs::File::create(folder.join(format!("gate-{enforcer}.log"))).unwrap();
+        let admin = folder.join(format!("gate-{enforcer}.admin"));
         let envoy = Command::new(binary)
             .args([
                 "--disable-hot-restart",
@@ -123,21 +124,23 @@ impl Gate {
                 "-c",
             ])
             .arg(&config)
+            .arg("--admin-address-path")
+            .arg(&admin)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let gate = Self {
-            plain: ours[2],
+        let patience = Duration::from_secs(60);
+        let look = || plain_port(&admin);
+        let plain = eventually(patience, look, Option::is_some).await.unwrap();
+        let connect = || TcpStream::connect(("127.0.0.1", plain));
+        eventually(patience, connect, Result::is_ok).await.unwrap();
+        Self {
+            plain,
             _envoy: envoy,
-        };
-        let connect = || TcpStream::connect(("127.0.0.1", gate.plain));
-        eventually(Duration::from_secs(60), connect, Result::is_ok)
-            .await
-            .unwrap();
-        gate
+        }
     }
 
     /// The answer to a request, but for what differs from one to the next.
@@ -196,9 +199,15 @@ fn replaced(text: &str, from: u16, to: u16) -> String {
     text.replace(&from, &to)
 }
 
-fn free_ports<const N: usize>() -> [u16; N] {
-    let listeners: [_; N] = std::array::from_fn(|_| std::net::TcpListener::bind("127.0.0.1:0"));
-    listeners.map(|listener| listener.unwrap().local_addr().unwrap().port())
+/// The port that Envoy has taken for the listener `http`, once it says where its admin pages are and has bound it.
+async fn plain_port(admin: &Path) -> Option<u16> {
+    let admin: SocketAddr = std::fs::read_to_string(admin).ok()?.trim().parse().ok()?;
+    let page = reqwest::get(format!("http://{admin}/listeners?format=json")).await;
+    let page: serde_json::Value = page.ok()?.json().await.ok()?;
+    let all = page["listener_statuses"].as_array()?;
+    let http = all.iter().find(|listener| listener["name"] == "http")?;
+    let port = http["local_address"]["socket_address"]["port_value"].as_u64()?;
+    u16::try_from(port).ok().filter(|port| *port != 0)
 }
 
 /// A message to its end: by its length, its chunks, or where it has neither, its head.

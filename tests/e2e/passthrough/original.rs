@@ -30,7 +30,10 @@ use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status, Streaming, body::Body, codegen::http, server::Grpc};
 use tower::service_fn;
 
-use crate::clients::frames::{MOST, Raw};
+use crate::{
+    clients::frames::{MOST, Raw},
+    port::Port,
+};
 
 /// Answers with what it was sent and with the metadata it was sent.
 pub(super) const UNARY: &str = "/discovery.service.config.ConfigDiscoveryService/FetchConfigs";
@@ -107,15 +110,14 @@ impl Shared {
 }
 
 impl Original {
-    /// Listens at `address`, in a runtime of its own.
-    pub(super) fn start(shared: &Shared, address: &str) -> Self {
+    /// Listens at `port`, in a runtime of its own.
+    pub(super) fn start(shared: &Shared, port: &Port) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .unwrap();
-        let listener = std::net::TcpListener::bind(address).unwrap();
-        listener.set_nonblocking(true).unwrap();
+        let listener = port.listen().into_std().unwrap();
         let address = listener.local_addr().unwrap();
         let (told, cancelled) = watch::channel(0);
         let acceptor = shared.server();
@@ -133,7 +135,8 @@ impl Original {
             let service = service_fn(move |request| answer(request, told.clone()));
             tonic::transport::Server::builder()
                 .max_concurrent_streams(1_000_000)
-                .initial_connection_window_size(16 * 1024 * 1024)
+                // More than all its calls' windows together: one that is not read makes no other wait, as in Go.
+                .initial_connection_window_size(128 * 1024 * 1024)
                 .serve_with_incoming(service, ReceiverStream::new(incoming))
                 .await
                 .unwrap();
