@@ -286,8 +286,12 @@ mod tests {
 
     #[test]
     fn a_taken_port_is_named_with_its_owner() {
-        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = socket.local_addr().unwrap().port();
+        // It never listens; while it lives, nobody else is given the port that is free again in the end.
+        let held = tokio::net::TcpSocket::new_v4().unwrap();
+        held.set_reuseaddr(true).unwrap();
+        held.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let port = held.local_addr().unwrap().port();
+        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
         let error = refuse_taken(&[("the test", port)]).unwrap_err().to_string();
         let expected = format!("port {port} (the test) is taken by");
         assert!(error.contains(&expected), "{error}");

@@ -154,15 +154,16 @@ async fn silent_peers_do_not_delay_others() {
 async fn dropping_it_closes_the_port() {
     let pki = Pki::new();
     let config = server_config(&pki.issue("adapter"), &ClientAuth::None, &[]).unwrap();
-    let listener = TlsListener::bind("127.0.0.1", 0, config.clone())
-        .await
-        .unwrap();
-    let address = listener.local_addr();
+    // It never listens; while it lives, nobody else is given the port.
+    let held = tokio::net::TcpSocket::new_v4().unwrap();
+    held.set_reuseaddr(true).unwrap();
+    held.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let port = held.local_addr().unwrap().port();
+    let bind = || TlsListener::bind("127.0.0.1", port, config.clone());
+    let listener = bind().await.unwrap();
+    assert!(bind().await.is_err());
     drop(listener);
-    while TlsListener::bind("127.0.0.1", address.port(), config.clone())
-        .await
-        .is_err()
-    {
+    while bind().await.is_err() {
         tokio::task::yield_now().await;
     }
 }
