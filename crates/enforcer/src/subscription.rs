@@ -327,6 +327,10 @@ impl Sink for Subscription {
         self.durable.state().cursor(OLD).to_owned()
     }
 
+    fn is_complete(&self) -> bool {
+        self.readiness.is_complete()
+    }
+
     fn versions(&self) -> Vec<(String, String)> {
         let cursors = self.durable.state().cursors();
         let known = cursors.filter(|(ledger, _)| *ledger != OLD);

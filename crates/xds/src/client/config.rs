@@ -37,6 +37,8 @@ pub struct ClientConfig {
     pub source_age: Duration,
     /// How long it is stayed with the freshest then.
     pub source_age_pause: Duration,
+    /// A client that is not complete asks an adapter that was not complete either again after so long, if there is another.
+    pub incomplete_pause: Duration,
     /// The first bound of the random wait between attempts; doubles with each failure.
     pub backoff_base: Duration,
     /// The last bound.
@@ -61,6 +63,7 @@ impl ClientConfig {
             alive: Duration::from_secs(5),
             source_age: Duration::from_secs(60),
             source_age_pause: Duration::from_secs(300),
+            incomplete_pause: Duration::from_secs(15),
             backoff_base: Duration::from_millis(500),
             backoff_cap: Duration::from_secs(30),
         }

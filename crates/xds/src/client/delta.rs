@@ -13,7 +13,7 @@ use tonic::Code;
 
 use super::{
     Answer, Checkpoint, Content, Outcome, Packed, ServerHead, Sink, Update, Walk,
-    stream::{Attempt, Discovery, Lost, REASON_BYTES, Received, error_detail, reason, send},
+    stream::{Attempt, Discovery, Lost, REASON_BYTES, Received, Said, error_detail, reason, send},
 };
 use crate::{
     RANGE_TYPE_URL,
@@ -25,7 +25,7 @@ use crate::{
 /// A response, decoded.
 struct Decoded {
     update: Update,
-    source_age_ms: Option<u64>,
+    said: Option<Said>,
 }
 
 impl<S: Sink> Attempt<'_, S> {
@@ -82,8 +82,8 @@ impl<S: Sink> Attempt<'_, S> {
                     Err(text)
                 }
             };
-            let (age, answered) = match decoded {
-                Ok(decoded) => (decoded.source_age_ms, self.apply(decoded.update)),
+            let (said, answered) = match decoded {
+                Ok(decoded) => (decoded.said, self.apply(decoded.update)),
                 Err(text) => (None, Err(text)),
             };
             let answered = match answered {
@@ -101,8 +101,8 @@ impl<S: Sink> Attempt<'_, S> {
             if let Some(answered) = answered {
                 send(self.config, &requests, answer(nonce, answered, &mut told)).await?;
             }
-            if let Some(age) = age {
-                self.source_age(age)?;
+            if let Some(said) = said {
+                self.judge(said)?;
             }
         }
     }
@@ -181,15 +181,15 @@ fn decode(response: DeltaDiscoveryResponse) -> Result<Option<Decoded>, String> {
             _ => {}
         }
     }
-    let source_age_ms = update.checkpoint.as_ref().and_then(age);
-    Ok(Some(Decoded {
-        update,
-        source_age_ms,
-    }))
+    let said = update.checkpoint.as_ref().map(said);
+    Ok(Some(Decoded { update, said }))
 }
 
-fn age(checkpoint: &Checkpoint) -> Option<u64> {
-    checkpoint.source_age_ms
+fn said(checkpoint: &Checkpoint) -> Said {
+    Said {
+        complete: checkpoint.complete,
+        source_age_ms: checkpoint.source_age_ms,
+    }
 }
 
 fn packed(range: Range) -> Packed {

@@ -2,6 +2,9 @@
 //!
 //! An adapter whose source has not been good for a while is left for the next one, until each was asked; then the one whose
 //! source is youngest is stayed with, and after a pause it all begins again.
+//!
+//! For a client that is not complete only that counts: an adapter that is not either is left for the one that was asked
+//! longest ago, round and round.
 
 use std::collections::HashMap;
 
@@ -17,6 +20,9 @@ pub(super) struct Freshness {
     /// How old the source of each adapter was when it was asked, and when that was.
     seen: HashMap<String, (Duration, Instant)>,
     chosen: Option<String>,
+    /// When each adapter was last found not complete, or was gone to for that.
+    incomplete: HashMap<String, Instant>,
+    incomplete_pause: Duration,
 }
 
 impl Freshness {
@@ -27,6 +33,8 @@ impl Freshness {
             pause: config.source_age_pause,
             seen: HashMap::new(),
             chosen: None,
+            incomplete: HashMap::new(),
+            incomplete_pause: config.incomplete_pause,
         }
     }
 
@@ -50,6 +58,25 @@ impl Freshness {
         let leaves = next != address && (first || again);
         self.chosen = leaves.then_some(next);
         leaves
+    }
+
+    /// Neither the adapter at `address` is complete nor the client. `true` where another one is to be asked: see
+    /// [`chosen`](Self::chosen).
+    pub(super) fn incomplete(&mut self, address: &str, now: Instant) -> bool {
+        self.incomplete.insert(address.to_owned(), now);
+        let others = self.endpoints.iter().filter(|other| *other != address);
+        let next = others.min_by_key(|other| self.incomplete.get(*other));
+        let pause = self.incomplete_pause;
+        let next = next.filter(|next| match self.incomplete.get(*next) {
+            Some(asked) => now >= *asked + pause,
+            None => true,
+        });
+        self.chosen = next.cloned();
+        // It counts as asked also where it does not answer.
+        if let Some(next) = &self.chosen {
+            self.incomplete.insert(next.clone(), now);
+        }
+        self.chosen.is_some()
     }
 
     /// Where to go, if it was to be left for that; once.
@@ -129,5 +156,24 @@ mod tests {
         assert!(two.heard("a", seconds(90), start));
         assert!(!two.heard("b", seconds(1), start));
         assert!(two.seen.is_empty());
+    }
+    #[test]
+    fn who_is_not_complete_asks_each_at_once_and_then_each_in_turn_after_a_pause() {
+        let mut freshness = freshness(&["a", "b", "c"]);
+        let start = Instant::now();
+        let mut at = "a".to_owned();
+        let mut went = Vec::new();
+        for second in 0..40 {
+            if freshness.incomplete(&at, start + seconds(second)) {
+                at = freshness.chosen().expect("another");
+                went.push((second, at.clone()));
+            }
+        }
+        let went: Vec<_> = went.iter().map(|(at, to)| (*at, &**to)).collect();
+        let (first, then) = went.split_at(2);
+        assert_eq!(first, [(0, "b"), (1, "c")]);
+        assert_eq!(then, [(15, "a"), (16, "b"), (30, "c"), (31, "a")]);
+        let mut alone = self::freshness(&["a"]);
+        assert!(!alone.incomplete("a", start) && !alone.incomplete("a", start + seconds(60)));
     }
 }

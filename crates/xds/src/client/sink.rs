@@ -17,6 +17,12 @@ pub trait Sink: Send {
         Vec::new()
     }
 
+    /// Whether what is held may be called whole. While it may not, an adapter that is not complete itself is left for the next
+    /// one.
+    fn is_complete(&self) -> bool {
+        true
+    }
+
     /// Decodes, validates and applies all of `update`, or nothing of it. [`Outcome::Applied`] is ACKed, so what was applied
     /// must last; `Err` is NACKed with its text, and what was held stays.
     fn apply(&mut self, update: Update) -> Result<Outcome, Rejection>;

@@ -183,8 +183,19 @@ impl<'a, S: Sink> Attempt<'a, S> {
         applied
     }
 
-    /// Whether the adapter is to be left, since its source is too old.
-    pub(super) fn source_age(&mut self, age_ms: u64) -> Result<(), String> {
+    /// Whether the adapter is to be left: it cannot make the client complete, or its source is too old.
+    pub(super) fn judge(&mut self, said: Said) -> Result<(), String> {
+        if !said.complete && !self.sink.is_complete() {
+            return match self.freshness.incomplete(self.address, Instant::now()) {
+                false => Ok(()),
+                true => Err("its set is not complete: asking another adapter".to_owned()),
+            };
+        }
+        said.source_age_ms
+            .map_or(Ok(()), |age| self.source_age(age))
+    }
+
+    fn source_age(&mut self, age_ms: u64) -> Result<(), String> {
         let age = Duration::from_millis(age_ms);
         match self.freshness.heard(self.address, age, Instant::now()) {
             false => Ok(()),
@@ -226,6 +237,13 @@ impl<'a, S: Sink> Attempt<'a, S> {
             ..Default::default()
         }
     }
+}
+
+/// What an adapter says of itself in a checkpoint.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Said {
+    pub(super) complete: bool,
+    pub(super) source_age_ms: Option<u64>,
 }
 
 /// What comes while a stream is waited for.

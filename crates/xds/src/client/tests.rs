@@ -21,6 +21,7 @@ use crate::{
     server::{ClientState, Proof, Settings},
 };
 
+mod cold;
 mod delta;
 mod held;
 mod script;

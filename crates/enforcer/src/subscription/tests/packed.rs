@@ -90,13 +90,13 @@ fn a_complete_checkpoint_makes_it_ready_and_says_how_old_all_is() {
     let incomplete = statement("l", said("2-0a", &all, false));
     let answer = fixture.take(incomplete).unwrap();
     assert_eq!(answer.proof, Some(Proof::Proven));
-    assert!(!fixture.readiness.is_complete());
+    assert!(!fixture.readiness.is_complete() && !fixture.subscription.is_complete());
     assert_eq!(fixture.age.link(), Some(Duration::from_secs(1)));
     assert_eq!(fixture.age.source(), Some(Duration::from_secs(3)));
 
     let complete = statement("l", said("2-0a", &all, true));
     fixture.take(complete).unwrap();
-    assert!(fixture.readiness.is_complete());
+    assert!(fixture.readiness.is_complete() && fixture.subscription.is_complete());
     assert_eq!(
         fixture.subscription.versions(),
         [("l".to_owned(), "2-0a".to_owned())]

@@ -1,0 +1,70 @@
+//! A client that is not complete, among adapters that are not either.
+
+use super::*;
+
+/// Whole once an adapter says so.
+struct Cold {
+    seen: watch::Sender<Asked>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Asked {
+    /// The ledgers that said they are not complete, in order, without repetition in a row.
+    incomplete: Vec<String>,
+    complete: Option<String>,
+}
+
+impl Sink for Cold {
+    fn version(&self) -> String {
+        String::new()
+    }
+
+    fn is_complete(&self) -> bool {
+        self.seen.borrow().complete.is_some()
+    }
+
+    fn apply(&mut self, update: Update) -> Result<Outcome, Rejection> {
+        let ledger = update.ledger.unwrap_or_default();
+        self.seen.send_modify(|seen| match update.checkpoint {
+            Some(said) if said.complete => seen.complete = Some(ledger),
+            Some(_) if seen.incomplete.last() != Some(&ledger) => seen.incomplete.push(ledger),
+            _ => {}
+        });
+        Ok(Outcome::Applied(Answer::default()))
+    }
+
+    fn link(&mut self, _: LinkState) {}
+}
+
+#[tokio::test]
+async fn it_goes_round_from_one_that_is_not_complete_until_one_is() {
+    let sources = ["one", "two"].map(|id| Arc::new(FakeSource::called(id)));
+    let mut served = Vec::new();
+    for source in &sources {
+        source.push_many(3);
+        let settings = Settings {
+            heartbeat: Duration::from_millis(5),
+            ..Settings::default()
+        };
+        served.push(Served::on_tcp(source, settings).await);
+    }
+    let addresses: Vec<_> = served.iter().map(Served::address).collect();
+    let config = ClientConfig {
+        incomplete_pause: Duration::from_millis(20),
+        ..config(&[&addresses[0], &addresses[1]])
+    };
+    let (tx, mut seen) = watch::channel(Asked::default());
+    let cancel = CancellationToken::new();
+    let task = tokio::spawn(run(config, Cold { seen: tx }, cancel.clone()));
+    let round = seen.wait_for(|seen| seen.incomplete.len() >= 5).await;
+    let round = round.expect("a client").incomplete.clone();
+    sources[1].complete();
+    seen.wait_for(|seen| seen.complete.as_deref() == Some("two"))
+        .await
+        .expect("a client");
+    // There and back.
+    assert_eq!(round[0], round[2]);
+    assert_ne!(round[0], round[1]);
+    cancel.cancel();
+    task.await.expect("an end");
+}
