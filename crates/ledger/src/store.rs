@@ -166,7 +166,7 @@ impl Store {
     ) -> rusqlite::Result<()> {
         self.write(unsaved, |transaction| {
             put_meta(transaction, "horizon", Some(number(horizon.0)))?;
-            facts::seal(transaction)
+            facts::seal_meta(transaction)
         })
     }
 
@@ -189,7 +189,7 @@ impl Store {
                 "source_good_at",
                 good_at.map(|at| number(at.0)),
             )?;
-            facts::seal(transaction)
+            facts::seal_meta(transaction)
         })
     }
 
@@ -199,7 +199,7 @@ impl Store {
             for span in epochs {
                 insert_epoch(transaction, span)?;
             }
-            facts::seal(transaction)
+            facts::seal_epochs(transaction)
         })
     }
 
@@ -237,8 +237,11 @@ impl Store {
             )?;
             insert_epoch(&transaction, &span)?;
         }
+        if self.old {
+            facts::seal_meta(&transaction)?;
+        }
         if self.old || unsaved.is_some() {
-            facts::seal(&transaction)?;
+            facts::seal_epochs(&transaction)?;
         }
         work(&transaction)?;
         transaction.commit()?;
@@ -321,7 +324,8 @@ fn create(connection: &Connection) -> rusqlite::Result<()> {
          PRAGMA user_version = {SCHEMA_VERSION};",
         origins = origins::SCHEMA
     ))?;
-    facts::seal(connection)?;
+    facts::seal_meta(connection)?;
+    facts::seal_epochs(connection)?;
     connection.execute_batch("COMMIT")
 }
 

@@ -54,6 +54,10 @@ impl Table {
         Ok(checksum(&[&bytes]).cast_signed())
     }
 
+    fn seal(&self, connection: &Connection) -> rusqlite::Result<()> {
+        put_meta(connection, self.sum, Some(self.computed(connection)?))
+    }
+
     /// What is wrong with it.
     fn damage(&self, connection: &Connection) -> rusqlite::Result<Option<Damage>> {
         let found = value(connection, self.sum)?;
@@ -66,12 +70,14 @@ impl Table {
     }
 }
 
-/// Makes the checksums anew: the last thing in a transaction that has changed a table.
-pub(super) fn seal(connection: &Connection) -> rusqlite::Result<()> {
-    for table in [META, EPOCHS] {
-        put_meta(connection, table.sum, Some(table.computed(connection)?))?;
-    }
-    Ok(())
+/// Makes the checksum of `meta` anew: the last thing in a transaction that has changed it, and it alone.
+pub(super) fn seal_meta(connection: &Connection) -> rusqlite::Result<()> {
+    META.seal(connection)
+}
+
+/// The same for `epochs`.
+pub(super) fn seal_epochs(connection: &Connection) -> rusqlite::Result<()> {
+    EPOCHS.seal(connection)
 }
 
 /// What `meta` says.

@@ -60,6 +60,22 @@ fn nothing_that_meta_never_said_is_believed() {
 }
 
 #[test]
+fn a_commit_to_one_table_does_not_bless_the_other() {
+    let directory = TempDir::new().unwrap();
+    let (mut ledger, _) = Ledger::open(directory.path()).unwrap();
+    for name in ["one", "two"] {
+        ledger.append(&[known(name, 2_000_000_000)]).unwrap();
+    }
+    let connection = Connection::open(directory.path().join("ledger.db")).unwrap();
+    let sql = "UPDATE epochs SET first = first + 1";
+    assert_eq!(connection.execute(sql, []).unwrap(), 1);
+    drop(connection);
+    ledger.mark_complete(UnixMillis(1)).unwrap();
+    drop(ledger);
+    opened(&directory, "table epochs");
+}
+
+#[test]
 fn no_cursor_is_taken_for_another_place() {
     for sql in [
         "UPDATE epochs SET epoch = epoch + 1 WHERE opening = 1",
