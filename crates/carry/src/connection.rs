@@ -11,7 +11,7 @@ use h2::{
     client::{self, SendRequest},
 };
 use http::{
-    HeaderValue, Request, Uri, Version,
+    Request, Uri, Version,
     header::{CONTENT_TYPE, TE},
 };
 use tokio::{
@@ -167,15 +167,12 @@ impl Slot {
 
     /// Waits for an answer of any kind to a call of `health`; even a reset is one. An error: the connection is gone.
     pub(crate) async fn ask(&self, health: &Uri) -> Result<(), h2::Error> {
-        let mut request = Request::post(health.clone())
+        let request = Request::post(health.clone())
             .version(Version::HTTP_2)
-            .body(());
-        if let Ok(request) = &mut request {
-            let headers = request.headers_mut();
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-            headers.insert(TE, HeaderValue::from_static("trailers"));
-        }
-        let request = request.expect("method, address and version are sound");
+            .header(CONTENT_TYPE, "application/grpc")
+            .header(TE, "trailers")
+            .body(())
+            .expect("method, address, version and headers are sound");
         let (response, mut question) = self.sender().await?.send_request(request, false)?;
         question.send_data(Bytes::from_static(EMPTY), true)?;
         match response.await {

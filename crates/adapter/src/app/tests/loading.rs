@@ -4,14 +4,19 @@ use futures_util::StreamExt as _;
 
 use super::*;
 
-#[tokio::test]
-async fn every_call_is_unavailable_and_then_the_port_is_free() {
+/// The xDS port, bound and not served.
+async fn bound() -> (Authority, TlsListener) {
     tls::install_crypto_provider();
     let authority = Authority::new();
     let directory = TempDir::new().unwrap();
     let prepared = prepare(&config(&authority, &directory)).unwrap();
     let bound = TlsListener::bind("127.0.0.1", 0, prepared.xds_tls).await;
-    let mut listener = bound.unwrap();
+    (authority, bound.unwrap())
+}
+
+#[tokio::test]
+async fn every_call_is_unavailable_and_then_the_port_is_free() {
+    let (authority, mut listener) = bound().await;
     let address = listener.local_addr();
 
     let (read, reading) = tokio::sync::oneshot::channel();
@@ -41,12 +46,7 @@ async fn every_call_is_unavailable_and_then_the_port_is_free() {
 
 #[tokio::test]
 async fn who_holds_a_connection_open_without_a_word_holds_up_nothing() {
-    tls::install_crypto_provider();
-    let authority = Authority::new();
-    let directory = TempDir::new().unwrap();
-    let prepared = prepare(&config(&authority, &directory)).unwrap();
-    let bound = TlsListener::bind("127.0.0.1", 0, prepared.xds_tls).await;
-    let mut listener = bound.unwrap();
+    let (authority, mut listener) = bound().await;
     let (cert, key) = authority.identity("enforcer");
     let trust = tls::Trust::load(authority.ca()).unwrap();
     let identity = tls::Identity::new(cert, key);
