@@ -14,4 +14,5 @@ pub(crate) mod scripted_adapter;
 pub(crate) mod serving;
 pub(crate) mod their_adapter;
 pub(crate) mod tls;
+pub(crate) mod websocket;
 pub(crate) mod xds;

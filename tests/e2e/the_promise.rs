@@ -1,5 +1,7 @@
 //! What was ACKed is refused: no check received after the ACK of a revocation was sent passes what it revoked.
 
+mod ways;
+
 use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     time::Duration,
@@ -12,6 +14,7 @@ use futures_util::{
 };
 use rescind_stack::Part;
 
+use self::ways::Way;
 use crate::{
     clients::{control_plane::jti, gate::Gate, scripted_adapter::ScriptedAdapter},
     eventually::eventually,
@@ -26,7 +29,7 @@ pub(crate) fn add(suite: &mut Suite) {
         after_the_ack,
     );
     suite.alone(
-        "eight_callers_of_envoy_never_pass_a_token_that_is_dead_everywhere",
+        "eight_callers_with_bodies_and_websockets_never_pass_a_token_that_is_dead_everywhere",
         dead_everywhere,
     );
 }
@@ -232,16 +235,15 @@ const DEAD: usize = 60;
 async fn dead_everywhere(broker: &Broker) {
     let world = World::start(broker).await;
     let scene = Scene::new(&world, DEAD).await;
-    let callers = (0..CALLERS).map(async |caller| {
-        // Each on connections of its own, half of them over HTTP/2.
-        let gateway = world.caller(caller % 2 == 1);
-        let ask = async |token: &str| {
-            let answer = gateway.with_token(token).await;
-            Some((i32::from(answer.status), answer.body))
-        };
+    let ways = Way::all(&world);
+    let callers = ways.iter().enumerate().map(async |(caller, way)| {
+        let ask = async |token: &str| Some(way.ask(token).await);
         scene.call(caller, || scene.dead.load(SeqCst), ask).await
     });
     let (tallies, ()) = join(join_all(callers), revoke_and_kill(&world, &scene)).await;
+    for tally in &tallies {
+        assert!(tally.refused > 20 && tally.passed > 10, "{tallies:?}");
+    }
     let tally = sum(tallies);
     assert!(tally.refused > 500 && tally.passed > 250, "{tally:?}");
     world.stop().await;

@@ -63,6 +63,11 @@ pub(crate) async fn exchange(connection: &mut dyn Connection, request: &[u8]) ->
 }
 
 impl RawAnswer {
+    /// The number of the status line.
+    pub(crate) fn code(&self) -> i32 {
+        self.status.split(' ').nth(1).unwrap().parse().unwrap()
+    }
+
     /// The header lines without the date's value, which changes.
     pub(crate) fn dateless(&self) -> Vec<&str> {
         let lines = self.headers.iter().map(String::as_str);
