@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo bench -p rescind-enforcer                 all of it, two minutes and 2 GB
+//! cargo bench -p rescind-enforcer -- share        checks beside an empty handler's, alone
 //! cargo bench -p rescind-enforcer -- next         what [next] adds, alone
 //! cargo bench -p rescind-enforcer -- large        ten million tokens restored, written and walked over, alone
 //! cargo bench -p rescind-enforcer -- profile      known tokens for some seconds, for a profiler
@@ -84,6 +85,9 @@ fn main() {
     }
     if std::env::args().any(|argument| argument == "large") {
         return large();
+    }
+    if std::env::args().any(|argument| argument == "share") {
+        return share::run();
     }
     if std::env::args().any(|argument| argument == "next") {
         return next::run();

@@ -1,4 +1,5 @@
-//! `Check` calls per second beside a handler that does nothing, with the same client, server and runtime, in turns.
+//! `Check` calls per second and the time of each beside a handler that does nothing, with the same client, server and
+//! runtime, in turns.
 
 use std::{
     net::SocketAddr,
@@ -19,7 +20,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::{
     Request, Response, Status,
     service::Routes,
-    transport::server::{Server, TcpIncoming},
+    transport::{
+        Channel, Endpoint,
+        server::{Server, TcpIncoming},
+    },
 };
 
 use super::{
@@ -33,6 +37,8 @@ const CALLS: usize = 32;
 const CONNECTIONS: usize = 2;
 const TIME: Duration = Duration::from_millis(1000);
 const PAIRS: usize = 10;
+/// Calls of one turn, one after the other.
+const TURN: usize = 1000;
 
 /// Says yes without looking.
 struct Nothing;
@@ -65,33 +71,74 @@ pub(crate) fn run() {
         // The first calls verify every signature.
         load(ours, &tokens).await;
         load(empty, &tokens).await;
-        let (mut with, mut without) = (Vec::new(), Vec::new());
-        for _ in 0..PAIRS {
-            with.push(load(ours, &tokens).await);
-            without.push(load(empty, &tokens).await);
-        }
-        let ratios = with
-            .iter()
-            .zip(&without)
-            .map(|(with, without)| with / without);
-        let value = median(ratios.collect());
-        eprintln!(
-            "check.share: {:.0} calls/s, an empty handler {:.0}",
-            median(with),
-            median(without.clone())
-        );
-        Figure {
-            name: "check.share",
-            case: "known RS256 tokens, plain h2",
-            value,
-            unit: "share",
-            goal: 0.80,
-            limit: None,
-            peer: Some(median(without)),
-            met: value >= 0.80,
-        }
-        .print();
+        share(ours, empty, &tokens).await;
+        latency(ours, empty, &tokens).await;
     });
+}
+
+async fn share(ours: SocketAddr, empty: SocketAddr, tokens: &Arc<[String]>) {
+    let (mut with, mut without) = (Vec::new(), Vec::new());
+    for _ in 0..PAIRS {
+        with.push(load(ours, tokens).await);
+        without.push(load(empty, tokens).await);
+    }
+    let ratios = with
+        .iter()
+        .zip(&without)
+        .map(|(with, without)| with / without);
+    let value = median(ratios.collect());
+    eprintln!(
+        "check.share: {:.0} calls/s, an empty handler {:.0}",
+        median(with),
+        median(without.clone())
+    );
+    Figure {
+        name: "check.share",
+        case: "known RS256 tokens, plain h2",
+        value,
+        unit: "share",
+        goal: 0.80,
+        limit: None,
+        peer: Some(median(without)),
+        met: value >= 0.80,
+    }
+    .print();
+}
+
+/// One call after the other, in turns.
+async fn latency(ours: SocketAddr, empty: SocketAddr, tokens: &[String]) {
+    let mut clients = Vec::new();
+    for address in [ours, empty] {
+        clients.push(AuthorizationClient::new(connect(address).await));
+    }
+    let mut times = [const { Vec::new() }; 2];
+    for _ in 0..PAIRS {
+        for (client, times) in clients.iter_mut().zip(&mut times) {
+            for token in tokens.iter().cycle().take(TURN) {
+                let check = input::check(token);
+                let began = Instant::now();
+                client.check(check).await.unwrap();
+                times.push(began.elapsed().as_secs_f64() * 1e6);
+            }
+        }
+    }
+    times
+        .iter_mut()
+        .for_each(|times| times.sort_by(f64::total_cmp));
+    let [ours, empty] = times;
+    for (case, share) in [("p50", 0.5), ("p99", 0.99)] {
+        let of = |times: &[f64]| times[(times.len() as f64 * share) as usize];
+        let (value, peer) = (of(&ours), of(&empty));
+        eprintln!("check.latency_us {case}: {value:.1}, an empty handler {peer:.1}");
+        println!(
+            r#"{{"name":"check.latency_us","case":"{case}, one call after the other","value":{value:.2},"unit":"us","peer":{peer:.2}}}"#
+        );
+    }
+}
+
+async fn connect(address: SocketAddr) -> Channel {
+    let endpoint = Endpoint::from_shared(format!("http://{address}"));
+    endpoint.unwrap().connect().await.unwrap()
 }
 
 fn listen() -> (SocketAddr, TcpIncoming) {
@@ -107,8 +154,7 @@ async fn load(address: SocketAddr, tokens: &Arc<[String]>) -> f64 {
     let mut callers = tokio::task::JoinSet::new();
     let mut channels = Vec::new();
     for _ in 0..CONNECTIONS {
-        let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{address}"));
-        channels.push(endpoint.unwrap().connect().await.unwrap());
+        channels.push(connect(address).await);
     }
     for caller in 0..CALLS {
         let mut client = AuthorizationClient::new(channels[caller % CONNECTIONS].clone());

@@ -26,6 +26,7 @@ pub const MEANINGS: &[Meaning] = &[
     row("set.load_s", "a set of 10 million from its own image on disk"),
     row("check.decision_us", "one decision in process, from the attributes of a check; *known* tokens were verified before"),
     row("check.share", "checks a second over HTTP/2, as a share of what a handler that does nothing reaches on tonic's server, as such handlers are written"),
+    row("check.latency_us", "the time of one such check from the client's side, beside the same of that handler"),
     row("envoy.added_p50_ms", "what ext_authz with our enforcer adds to a request through Envoy, median, both over mutual TLS"),
     row("envoy.share", "requests a second through Envoy with our enforcer, as a share of those with an empty ext_authz handler: the median of interleaved pairs. That one runs on tonic's server; more than 1 is what ours saves"),
     row("envoy.requests_per_s", "the rates behind that share"),
