@@ -5,6 +5,7 @@ mod damage;
 mod disk;
 mod facts;
 mod failure;
+mod header;
 mod migration;
 mod model;
 mod opening;

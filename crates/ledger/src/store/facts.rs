@@ -6,8 +6,14 @@
 use rescind_revocation::{UnixMillis, UnixSeconds};
 use rusqlite::{Connection, OptionalExtension, params, types::ValueRef};
 
-use super::number;
+use super::{is_damage, number};
 use crate::{Damage, Epoch, checksum::checksum, epochs::Span};
+
+/// The name of the row that says the schema version.
+pub(super) const SCHEMA_VERSION: &str = "schema version";
+
+/// The schema version that has checksums.
+const SEALED_SINCE: i64 = 4;
 
 /// A table, what of it is checked, and the name of its checksum.
 struct Table {
@@ -58,9 +64,12 @@ impl Table {
         put_meta(connection, self.sum, Some(self.computed(connection)?))
     }
 
-    /// What is wrong with it.
-    fn damage(&self, connection: &Connection) -> rusqlite::Result<Option<Damage>> {
+    /// What is wrong with it. A file of an older form has no checksum.
+    fn damage(&self, connection: &Connection, version: i64) -> rusqlite::Result<Option<Damage>> {
         let found = value(connection, self.sum)?;
+        if found.is_none() && version < SEALED_SINCE {
+            return Ok(None);
+        }
         let computed = self.computed(connection)?;
         Ok((found != Some(computed)).then(|| Damage::Table {
             what: self.name,
@@ -80,6 +89,18 @@ pub(super) fn seal_epochs(connection: &Connection) -> rusqlite::Result<()> {
     EPOCHS.seal(connection)
 }
 
+/// The schema version as `meta` says it; `None` where it says none, or nothing that can be believed.
+pub(super) fn schema_version(connection: &Connection) -> rusqlite::Result<Option<i64>> {
+    let said = || match META.damage(connection, SEALED_SINCE)? {
+        None => value(connection, SCHEMA_VERSION),
+        Some(_) => Ok(None),
+    };
+    match said() {
+        Err(error) if is_damage(&error) => Ok(None),
+        said => said,
+    }
+}
+
 /// What `meta` says.
 #[derive(Default)]
 pub(super) struct Meta {
@@ -88,12 +109,12 @@ pub(super) struct Meta {
     pub(super) horizon: UnixSeconds,
 }
 
-/// Reads `meta`; nothing that is damaged is believed. A file of an older form has no checksum.
+/// Reads `meta`; nothing that is damaged is believed.
 pub(super) fn meta(
     connection: &Connection,
-    is_sealed: bool,
+    version: i64,
 ) -> rusqlite::Result<(Meta, Option<Damage>)> {
-    if is_sealed && let Some(damage) = META.damage(connection)? {
+    if let Some(damage) = META.damage(connection, version)? {
         return Ok((Meta::default(), Some(damage)));
     }
     let value = |name| {
@@ -111,9 +132,9 @@ pub(super) fn meta(
 /// Reads the epochs; none are believed where one is damaged: a cursor must not be taken for another place.
 pub(super) fn epochs(
     connection: &Connection,
-    is_sealed: bool,
+    version: i64,
 ) -> rusqlite::Result<(Vec<Span>, Option<Damage>)> {
-    if is_sealed && let Some(damage) = EPOCHS.damage(connection)? {
+    if let Some(damage) = EPOCHS.damage(connection, version)? {
         return Ok((Vec::new(), Some(damage)));
     }
     let mut statement =

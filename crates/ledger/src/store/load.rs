@@ -5,7 +5,7 @@ use std::{ops::RangeInclusive, path::Path};
 use rescind_revocation::{Expiry, Revocation, UnixMillis, UnixSeconds};
 use rusqlite::{Connection, ErrorCode, Row, Rows};
 
-use super::{OriginRow, Store, facts, group_checksum, scan::scan};
+use super::{OriginRow, Store, facts, group_checksum, identity::Identity, scan::scan};
 use crate::{Damage, LedgerError, codec, directory::error, epochs::Span, groups::Groups, log::Log};
 
 /// How far a damaged group may reach to be believed about its key.
@@ -55,7 +55,10 @@ impl Contents {
         let reachable = |damage: &Damage| {
             matches!(
                 damage,
-                Damage::Checksum { .. } | Damage::Group { .. } | Damage::Table { .. }
+                Damage::Checksum { .. }
+                    | Damage::Group { .. }
+                    | Damage::Table { .. }
+                    | Damage::Header { .. }
             )
         };
         if self.damage.iter().all(reachable) {
@@ -74,7 +77,10 @@ impl Contents {
             self.damage.retain(|damage| {
                 matches!(
                     damage,
-                    Damage::File { .. } | Damage::Row { .. } | Damage::Table { .. }
+                    Damage::File { .. }
+                        | Damage::Row { .. }
+                        | Damage::Table { .. }
+                        | Damage::Header { .. }
                 )
             });
             self.damage.append(&mut found.damage);
@@ -194,7 +200,9 @@ impl Store {
     /// Reads everything. Damage is part of the answer; an error is what may be otherwise next time.
     pub(crate) fn load(&self) -> rusqlite::Result<Contents> {
         let mut contents = Contents::default();
-        match facts::epochs(&self.connection, !self.old) {
+        let Identity { version, damage } = &self.identity;
+        contents.damage.extend(damage.clone());
+        match facts::epochs(&self.connection, *version) {
             Ok((epochs, damage)) => {
                 contents.epochs = epochs;
                 contents.damage.extend(damage);
@@ -202,7 +210,7 @@ impl Store {
             Err(error) if is_damage(&error) => contents.broken("table epochs", &error),
             Err(error) => return Err(error),
         }
-        match facts::meta(&self.connection, !self.old) {
+        match facts::meta(&self.connection, *version) {
             Ok((meta, damage)) => {
                 contents.damage.extend(damage);
                 contents.complete = meta.complete;

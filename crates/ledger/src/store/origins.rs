@@ -42,7 +42,7 @@ pub(crate) type Row = (u64, Option<Origin>);
 impl Store {
     /// Every row that can be read and holds what was written: for a fresh file, after damage.
     pub(crate) fn origins(&self) -> rusqlite::Result<Vec<Row>> {
-        match rows(&self.connection) {
+        match rows(&self.connection, self.identity.version) {
             // Whatever else is whole counts for more.
             Err(error) if is_damage(&error) => Ok(Vec::new()),
             rows => rows,
@@ -129,8 +129,7 @@ const SELECT: &str =
 /// A row as it was found, and its checksum.
 type Found = (u64, Option<Origin>, u64);
 
-fn rows(connection: &Connection) -> rusqlite::Result<Vec<Row>> {
-    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+fn rows(connection: &Connection, version: i64) -> rusqlite::Result<Vec<Row>> {
     if version < SINCE {
         return Ok(Vec::new());
     }
