@@ -22,6 +22,7 @@ use std::{collections::BTreeSet, ops::RangeInclusive, path::Path, time::Duration
 use rescind_revocation::{Revocation, UnixMillis, UnixSeconds};
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
 
+mod contents;
 mod facts;
 mod identity;
 mod load;
@@ -31,7 +32,8 @@ mod scan;
 mod unwritable;
 mod verify;
 
-pub(crate) use load::{Contents, Left, is_damage};
+pub(crate) use contents::Contents;
+pub(crate) use load::{Left, is_damage};
 pub use origins::Origin;
 pub(crate) use origins::{Row as OriginRow, read as read_origin};
 pub(crate) use unwritable::{cannot_write, read_unwritable};

@@ -11,5 +11,6 @@ mod model;
 mod opening;
 mod origins;
 mod pages;
+mod places;
 pub(crate) mod revocations;
 mod upkeep;

@@ -15,6 +15,15 @@ pub(super) const SCHEMA_VERSION: &str = "schema version";
 /// The schema version that has checksums.
 const SEALED_SINCE: i64 = 4;
 
+/// The names of the checksums.
+pub(super) const META_SUM: &str = "checksum of meta";
+pub(super) const EPOCHS_SUM: &str = "checksum of epochs";
+
+/// Whether it is the name of a checksum: those are in none themselves.
+pub(super) fn is_checksum(name: &str) -> bool {
+    name.starts_with("checksum of ")
+}
+
 /// A table, what of it is checked, and the name of its checksum.
 struct Table {
     name: &'static str,
@@ -25,13 +34,13 @@ struct Table {
 const META: Table = Table {
     name: "table meta",
     rows: "SELECT name, value FROM meta WHERE name NOT LIKE 'checksum of %' ORDER BY name",
-    sum: "checksum of meta",
+    sum: META_SUM,
 };
 
 const EPOCHS: Table = Table {
     name: "table epochs",
     rows: "SELECT opening, epoch, first, last FROM epochs ORDER BY opening",
-    sum: "checksum of epochs",
+    sum: EPOCHS_SUM,
 };
 
 impl Table {
@@ -39,25 +48,18 @@ impl Table {
         let mut statement = connection.prepare_cached(self.rows)?;
         let columns = statement.column_count();
         let mut rows = statement.query([])?;
-        let mut bytes = Vec::new();
+        let mut sum = Sum::default();
         while let Some(row) = rows.next()? {
             for column in 0..columns {
                 match row.get_ref(column)? {
-                    ValueRef::Integer(value) => {
-                        bytes.push(1);
-                        bytes.extend(value.to_le_bytes());
-                    }
-                    ValueRef::Text(text) => {
-                        bytes.push(2);
-                        bytes.extend((text.len() as u64).to_le_bytes());
-                        bytes.extend(text);
-                    }
+                    ValueRef::Integer(value) => sum.number(value),
+                    ValueRef::Text(text) => sum.text(text),
                     // The tables are STRICT: there is nothing else.
-                    _ => bytes.push(0),
+                    _ => sum.null(),
                 }
             }
         }
-        Ok(checksum(&[&bytes]).cast_signed())
+        Ok(sum.finish())
     }
 
     fn seal(&self, connection: &Connection) -> rusqlite::Result<()> {
@@ -76,6 +78,38 @@ impl Table {
             found: found.map(i64::cast_unsigned),
             computed: computed.cast_unsigned(),
         }))
+    }
+}
+
+/// A checksum over the values of rows, in order.
+#[derive(Default)]
+pub(super) struct Sum(Vec<u8>);
+
+impl Sum {
+    pub(super) fn number(&mut self, value: i64) {
+        self.0.push(1);
+        self.0.extend(value.to_le_bytes());
+    }
+
+    pub(super) fn text(&mut self, text: &[u8]) {
+        self.0.push(2);
+        self.0.extend((text.len() as u64).to_le_bytes());
+        self.0.extend(text);
+    }
+
+    pub(super) fn null(&mut self) {
+        self.0.push(0);
+    }
+
+    pub(super) fn number_or_null(&mut self, value: Option<i64>) {
+        match value {
+            None => self.null(),
+            Some(value) => self.number(value),
+        }
+    }
+
+    pub(super) fn finish(self) -> i64 {
+        checksum(&[&self.0]).cast_signed()
     }
 }
 
@@ -109,6 +143,18 @@ pub(super) struct Meta {
     pub(super) horizon: UnixSeconds,
 }
 
+impl Meta {
+    /// By the values of its rows.
+    pub(super) fn of<E>(value: impl Fn(&str) -> Result<Option<i64>, E>) -> Result<Self, E> {
+        let number = |name| Ok(value(name)?.and_then(|value| u64::try_from(value).ok()));
+        Ok(Self {
+            complete: value("complete")? == Some(1),
+            source_good_at: number("source_good_at")?.map(UnixMillis),
+            horizon: UnixSeconds(number("horizon")?.unwrap_or(0)),
+        })
+    }
+}
+
 /// Reads `meta`; nothing that is damaged is believed.
 pub(super) fn meta(
     connection: &Connection,
@@ -117,16 +163,7 @@ pub(super) fn meta(
     if let Some(damage) = META.damage(connection, version)? {
         return Ok((Meta::default(), Some(damage)));
     }
-    let value = |name| {
-        let value = value(connection, name)?;
-        Ok::<_, rusqlite::Error>(value.and_then(|value| u64::try_from(value).ok()))
-    };
-    let meta = Meta {
-        complete: value("complete")? == Some(1),
-        source_good_at: value("source_good_at")?.map(UnixMillis),
-        horizon: UnixSeconds(value("horizon")?.unwrap_or(0)),
-    };
-    Ok((meta, None))
+    Ok((Meta::of(|name| value(connection, name))?, None))
 }
 
 /// Reads the epochs; none are believed where one is damaged: a cursor must not be taken for another place.
