@@ -13,4 +13,5 @@ mod origins;
 mod pages;
 mod places;
 pub(crate) mod revocations;
+mod scan;
 mod upkeep;

@@ -185,10 +185,7 @@ impl Contents {
 fn is_within_reach(damage: &Damage) -> bool {
     matches!(
         damage,
-        Damage::Checksum { .. }
-            | Damage::Group { .. }
-            | Damage::Table { .. }
-            | Damage::Header { .. }
+        Damage::Checksum { .. } | Damage::Group { .. } | Damage::Header { .. }
     )
 }
 

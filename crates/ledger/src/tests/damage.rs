@@ -276,7 +276,8 @@ impl Before {
     /// It is said rightly when and whence each came, or not at all; and it is said where nothing of that is broken.
     fn check_origins(&self, ledger: &Ledger, broken: &PageSet) {
         let reader = ledger.reader();
-        let is_whole = self.is_whole(&["origins", "sources"], broken);
+        // Only the first page tells how its pages follow each other.
+        let is_whole = self.is_whole(&["origins", "sources"], broken) && !broken.contains(&0);
         for live in reader.read(0, u64::MAX, usize::MAX) {
             let name = live.revocation.identifier().as_str();
             let group = name.split('-').next().unwrap().parse().unwrap();

@@ -47,11 +47,9 @@ impl Places {
         places
     }
 
-    /// The pages of a table or an index, and of all that leads to it.
+    /// The pages of a table.
     pub(super) fn table(&self, name: &str) -> PageSet {
-        let mut pages = self.tables.get(name).cloned().unwrap_or_default();
-        pages.insert(0);
-        pages
+        self.tables.get(name).cloned().unwrap_or_default()
     }
 }
 
