@@ -24,7 +24,7 @@ use crate::{
     catchup::{Asked, CatchupTask, ControlPlaneClock, Timing},
     config::Config,
     feed::Feed,
-    ingest::{COMMANDS, COMPLETE, HUB, HUB_MESSAGES, Ingest, SweepClock, Writer},
+    ingest::{COMMANDS, COMPLETE, HUB, HUB_MESSAGES, Ingest, RetainUnknown, SweepClock, Writer},
     opening,
     passthrough::Passthrough,
     peers::{Pace, PeerClient, PeerMetrics, PeerTask, Peers},
@@ -224,6 +224,8 @@ impl Tasks {
             }
         }
         let retain = config.ledger.retain_expired.duration();
+        let retain_unknown = config.ledger.retain_unknown.duration();
+        let retain_unknown = RetainUnknown::new(retain_unknown, clock.clone());
         let clock = config.control_plane.enabled.then_some(clock);
         let ingest = Ingest::new(
             writer,
@@ -234,7 +236,8 @@ impl Tasks {
             self.health.clone(),
             Arc::clone(&self.metrics.adapter),
         )
-        .telling(source, roster.clone());
+        .telling(source, roster.clone())
+        .retaining_unknown(retain_unknown);
         let token = self.supervisor.token();
         self.supervisor.spawn("ingest", ingest.run(token));
         publication

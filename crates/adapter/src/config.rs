@@ -36,6 +36,9 @@ pub const SCHEMA: Schema = Schema {
 /// of ten minutes could be dropped before it was taken in.
 const RETAIN_EXPIRED: RangeInclusive<Seconds> = Seconds(600)..=Seconds(30 * 24 * 3600);
 
+/// What is kept shorter than a token lives would come back to life while it does; ten years are for ever.
+const RETAIN_UNKNOWN: RangeInclusive<Seconds> = Seconds(24 * 3600)..=Seconds(10 * 366 * 24 * 3600);
+
 /// The whole file.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -139,6 +142,8 @@ pub struct LedgerSection {
     pub directory: PathBuf,
     /// How long a token is kept after its expiry.
     pub retain_expired: Seconds,
+    /// How long a token without a known expiry is kept after it was last heard; 0 is always.
+    pub retain_unknown: Seconds,
 }
 
 /// A time in whole seconds.
@@ -201,6 +206,7 @@ impl Default for LedgerSection {
         Self {
             directory: "/var/lib/rescind".into(),
             retain_expired: Seconds(3600),
+            retain_unknown: Seconds(0),
         }
     }
 }
@@ -280,6 +286,17 @@ pub fn check(config: &Config, problems: &mut Problems) {
                 RETAIN_EXPIRED.start(),
                 RETAIN_EXPIRED.end(),
                 ledger.retain_expired
+            ),
+        );
+    }
+    if ledger.retain_unknown != Seconds(0) && !RETAIN_UNKNOWN.contains(&ledger.retain_unknown) {
+        problems.add(
+            "ledger.retainUnknown",
+            format!(
+                "expected 0 (always) or {} (a day) to {} (ten years), found {}",
+                RETAIN_UNKNOWN.start(),
+                RETAIN_UNKNOWN.end(),
+                ledger.retain_unknown
             ),
         );
     }

@@ -24,6 +24,7 @@ use tracing::{debug, info, warn};
 mod lines;
 mod source;
 mod sweep;
+mod unknown;
 mod unreadable;
 mod writer;
 
@@ -31,6 +32,7 @@ use lines::EventLines;
 pub(crate) use source::CaughtUp;
 use source::Source;
 pub(crate) use sweep::SweepClock;
+pub(crate) use unknown::RetainUnknown;
 use unreadable::Unreadable;
 pub(crate) use writer::Writer;
 
@@ -82,6 +84,7 @@ pub(crate) struct Ingest {
     commands: mpsc::Receiver<Command>,
     catchup: Asked,
     sweep: SweepClock,
+    retain_unknown: RetainUnknown,
     health: Health,
     metrics: Arc<Metrics>,
     lines: EventLines,
@@ -119,6 +122,7 @@ impl Ingest {
             commands,
             catchup,
             sweep,
+            retain_unknown: RetainUnknown::default(),
             health,
             metrics,
             lines: EventLines::default(),
@@ -135,6 +139,14 @@ impl Ingest {
         Self {
             told: flag,
             roster: Some(roster),
+            ..self
+        }
+    }
+
+    /// Keeps what has no known expiry for so long.
+    pub(crate) fn retaining_unknown(self, retain_unknown: RetainUnknown) -> Self {
+        Self {
+            retain_unknown,
             ..self
         }
     }
@@ -229,13 +241,16 @@ impl Ingest {
     /// Commits and publishes. `None` when cancelled. What holds nothing to commit does not wait for the disk.
     async fn append(
         &mut self,
-        revocations: Vec<Revocation>,
+        mut revocations: Vec<Revocation>,
         source: Arc<str>,
         cancel: &CancellationToken,
     ) -> anyhow::Result<Option<usize>> {
         if revocations.is_empty() {
             return Ok(Some(0));
         }
+        // Once, and not again with each attempt: what a failed commit has written all the same must be the same.
+        self.retain_unknown
+            .apply(&mut revocations, &self.writer.reader());
         self.writer
             .append(Arc::new(revocations), source, cancel)
             .await

@@ -24,7 +24,7 @@ pub(crate) mod certificates;
 use crate::{
     Metrics,
     catchup::Asked,
-    ingest::{COMMANDS, Command, HUB_MESSAGES, Ingest, SweepClock, Writer},
+    ingest::{COMMANDS, Command, HUB_MESSAGES, Ingest, RetainUnknown, SweepClock, Writer},
 };
 
 /// Longer than anything takes: a test that waits so long has failed.
@@ -130,6 +130,13 @@ pub(crate) fn prepared_in(directory: TempDir) -> Prepared {
 }
 
 impl Prepared {
+    pub(crate) fn retaining_unknown(self, retain: RetainUnknown) -> Self {
+        Self {
+            ingest: self.ingest.retaining_unknown(retain),
+            ..self
+        }
+    }
+
     pub(crate) fn run(self) -> Running {
         let cancel = CancellationToken::new();
         Running {
@@ -154,6 +161,11 @@ impl Running {
         self.cancel.cancel();
         soon(self.task).await.unwrap().unwrap();
         self.directory
+    }
+
+    /// Why it ended by itself.
+    pub(crate) async fn ended(self) -> anyhow::Error {
+        soon(self.task).await.unwrap().unwrap_err()
     }
 
     /// Sends events and waits for their acknowledgements.

@@ -56,6 +56,18 @@ pub enum Damage {
         /// The checksum of the rows.
         computed: u64,
     },
+    /// The header does not say that the file is a ledger of its version. What is in it does.
+    #[error(
+        "the header: application id is {application:08x} and schema version {version}, in a ledger of schema version {known}"
+    )]
+    Header {
+        /// The application id that it has.
+        application: i64,
+        /// The schema version that it has.
+        version: i64,
+        /// The one that the file has by what is in it.
+        known: i64,
+    },
     /// A table or the file itself.
     #[error("{what}: {reason}")]
     File {

@@ -85,6 +85,12 @@ pub(crate) fn make_private(database: &Path) -> Result<(), LedgerError> {
     Ok(())
 }
 
+/// Whether there is nothing in a file yet.
+pub(crate) fn is_empty(file: &Path) -> Result<bool, LedgerError> {
+    let found = fs::metadata(file).map_err(|source| error("read", file, source))?;
+    Ok(found.len() == 0)
+}
+
 /// The files that SQLite keeps beside a database.
 pub(crate) fn companions(database: &Path) -> [PathBuf; 2] {
     ["-wal", "-shm"].map(|suffix| {

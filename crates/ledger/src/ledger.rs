@@ -38,6 +38,8 @@ pub struct Ledger {
     reader: LedgerReader,
     unsaved: Unsaved,
     groups: Groups,
+    /// Entries of commits that failed and were durable all the same: they are published, and no append has said so yet.
+    unsaid: usize,
     /// The file is damaged and could not be salvaged yet: what is served is what is whole of it.
     is_damaged: bool,
 }
@@ -66,7 +68,8 @@ pub struct Opening {
 pub struct Appended {
     /// The head after it.
     pub head: Cursor,
-    /// How many of the revocations said something new.
+    /// How many of the revocations said something new, in this append or in one before it that had failed and was durable
+    /// all the same.
     pub changed: usize,
 }
 
@@ -120,6 +123,7 @@ impl Ledger {
             reader: LedgerReader::new(memory, database),
             unsaved: opening.unwritable.is_some().then_some(begun),
             groups: contents.groups,
+            unsaid: 0,
             is_damaged,
         };
         Ok((ledger, opening))
@@ -183,7 +187,7 @@ impl Ledger {
         }
         Ok(Appended {
             head: self.reader.head(),
-            changed,
+            changed: changed + std::mem::take(&mut self.unsaid),
         })
     }
 
@@ -281,6 +285,7 @@ impl Ledger {
         let mut first = head + 1;
         for Left { last, entries } in left {
             self.take_in(&(first..=last), &entries);
+            self.unsaid += entries.len();
             first = last + 1;
         }
         self.count_rows(&keys);

@@ -3,7 +3,7 @@
 //! ```text
 //! groups (first, last, checksum, entries)    a row for each commit; `entries` is ours, see `codec`
 //! epochs (opening, epoch, first, last)       a row for each opening; `last` is NULL for the newest
-//! meta   (name, value)                       complete, source_good_at (ms), horizon (s), and checksums, see `facts`
+//! meta   (name, value)                       complete, source_good_at (ms), horizon (s), schema version, checksums, see `facts`
 //! origins (first, at, source, checksum)      a row for each commit: when (ms) and whence, see `origins`
 //! sources (id, name)                         whence, in words
 //! ```
@@ -12,7 +12,8 @@
 //! leave some of its sequences out. Rows are joined and thinned from time to time, see `groups`.
 //!
 //! Schema version 1 had no horizon, and no entry in it had a moment that was not believed; version 2 had no origins, version
-//! 3 no checksums of `meta` and `epochs`. Nothing else differs: the first transaction makes what is missing and raises the number.
+//! 3 no checksums of `meta` and `epochs`, version 4 did not say its number in `meta`. Nothing else differs: the first transaction makes
+//! what is missing and raises the number.
 //!
 //! The log is in WAL mode with `synchronous = FULL`: what `COMMIT` has returned for is on the disk.
 
@@ -21,7 +22,9 @@ use std::{collections::BTreeSet, ops::RangeInclusive, path::Path, time::Duration
 use rescind_revocation::{Revocation, UnixMillis, UnixSeconds};
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
 
+mod contents;
 mod facts;
+mod identity;
 mod load;
 mod origins;
 mod pages;
@@ -29,22 +32,24 @@ mod scan;
 mod unwritable;
 mod verify;
 
-pub(crate) use load::{Contents, Left, is_damage};
+pub(crate) use contents::Contents;
+pub(crate) use load::{Left, is_damage};
 pub use origins::Origin;
 pub(crate) use origins::{Row as OriginRow, read as read_origin};
 pub(crate) use unwritable::{cannot_write, read_unwritable};
 pub(crate) use verify::verify;
 
 use facts::{insert_epoch, put_meta};
+use identity::{APPLICATION_ID, Found, Identity, SCHEMA_VERSION, identify};
 
 use crate::{
-    LedgerError, checksum::checksum, codec::Encoder, directory::make_private, epochs::Span,
+    LedgerError,
+    checksum::checksum,
+    codec::Encoder,
+    directory::{is_empty, make_private},
+    epochs::Span,
 };
 
-/// The schema version of this program, in `user_version`.
-pub(crate) const SCHEMA_VERSION: i64 = 4;
-/// Marks the file as ours: "RSCD".
-const APPLICATION_ID: i64 = 0x5253_4344;
 /// An administrator may look into the file with ordinary tools; a commit waits this long for them.
 const BUSY: Duration = Duration::from_millis(500);
 
@@ -71,8 +76,7 @@ const SCHEMA: &str = "
 #[derive(Debug)]
 pub(crate) struct Store {
     connection: Connection,
-    /// The schema version is to be raised.
-    old: bool,
+    identity: Identity,
 }
 
 /// The current epoch, while it is not in the file yet: it must stand there no later than its sequences do.
@@ -87,17 +91,27 @@ impl Store {
             path: path.to_owned(),
             source,
         };
-        let opened = match connect(path, Sharing::Tools) {
-            Err(error) if is_out_of_room(&error) => connect(path, Sharing::Nobody),
+        let is_new = is_empty(path)?;
+        let opened = match connect(path, is_new, Sharing::Tools) {
+            Err(error) if is_out_of_room(&error) => connect(path, is_new, Sharing::Nobody),
             opened => opened,
         };
         let (connection, found) = opened.map_err(refused)?;
         Self::of(path, connection, found)
     }
 
+    /// As a later program leaves it.
+    #[cfg(test)]
+    pub(crate) fn say_version(&mut self, version: i64) -> rusqlite::Result<()> {
+        self.write(None, |transaction| say_version(transaction, version))
+    }
+
     fn of(path: &Path, connection: Connection, found: Found) -> Result<Self, LedgerError> {
         match found {
-            Found::Ours { old } => Ok(Self { connection, old }),
+            Found::Ours(identity) => Ok(Self {
+                connection,
+                identity,
+            }),
             Found::Later(found) => Err(LedgerError::Later {
                 path: path.to_owned(),
                 found,
@@ -226,9 +240,10 @@ impl Store {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        if self.old {
+        let is_old = self.identity.version < SCHEMA_VERSION;
+        if is_old {
             transaction.execute_batch(origins::SCHEMA)?;
-            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+            say_version(&transaction, SCHEMA_VERSION)?;
         }
         if let Some(span) = unsaved {
             transaction.execute(
@@ -237,24 +252,14 @@ impl Store {
             )?;
             insert_epoch(&transaction, &span)?;
         }
-        if self.old {
-            facts::seal_meta(&transaction)?;
-        }
-        if self.old || unsaved.is_some() {
+        if is_old || unsaved.is_some() {
             facts::seal_epochs(&transaction)?;
         }
         work(&transaction)?;
         transaction.commit()?;
-        self.old = false;
+        self.identity.version = SCHEMA_VERSION;
         Ok(())
     }
-}
-
-/// What kind of file was found, made ours where it was empty.
-enum Found {
-    Ours { old: bool },
-    Later(i64),
-    Foreign,
 }
 
 /// Who may open the file beside us.
@@ -266,7 +271,7 @@ enum Sharing {
     Nobody,
 }
 
-fn connect(path: &Path, sharing: Sharing) -> rusqlite::Result<(Connection, Found)> {
+fn connect(path: &Path, is_new: bool, sharing: Sharing) -> rusqlite::Result<(Connection, Found)> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
@@ -274,7 +279,7 @@ fn connect(path: &Path, sharing: Sharing) -> rusqlite::Result<(Connection, Found
         connection.pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |_| Ok(()))?;
     }
     connection.pragma_update(None, "synchronous", "FULL")?;
-    let found = prepare(&connection)?;
+    let found = prepare(&connection, is_new)?;
     Ok((connection, found))
 }
 
@@ -285,33 +290,28 @@ fn is_out_of_room(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// What a file is, before anything is changed about it. `None` for an empty one.
-fn identify(connection: &Connection) -> rusqlite::Result<Option<Found>> {
-    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    let tables: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    Ok(match (pragma("application_id")?, pragma("user_version")?) {
-        (0, 0) if tables == 0 => None,
-        (APPLICATION_ID, version) if version > SCHEMA_VERSION => Some(Found::Later(version)),
-        (APPLICATION_ID, version) => Some(Found::Ours {
-            old: version < SCHEMA_VERSION,
-        }),
-        _ => Some(Found::Foreign),
-    })
-}
-
-fn prepare(connection: &Connection) -> rusqlite::Result<Found> {
+fn prepare(connection: &Connection, is_new: bool) -> rusqlite::Result<Found> {
     match identify(connection)? {
-        None => {
+        None if is_new => {
             create(connection)?;
-            Ok(Found::Ours { old: false })
+            Ok(Found::Ours(Identity::new()))
         }
-        Some(ours @ Found::Ours { .. }) => {
+        // A new one is made under another name until it is whole.
+        None => Err(no_table()),
+        Some(Found::Ours(ours)) => {
             use_wal(connection)?;
-            Ok(ours)
+            Ok(Found::Ours(ours))
         }
         Some(other) => Ok(other),
     }
+}
+
+/// The error for a file that holds something and, as SQLite reads it, no table.
+fn no_table() -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(
+        rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOTADB),
+        Some("it has no tables".to_owned()),
+    )
 }
 
 fn create(connection: &Connection) -> rusqlite::Result<()> {
@@ -320,13 +320,19 @@ fn create(connection: &Connection) -> rusqlite::Result<()> {
         "BEGIN IMMEDIATE;
          {SCHEMA}
          {origins}
-         PRAGMA application_id = {APPLICATION_ID};
-         PRAGMA user_version = {SCHEMA_VERSION};",
+         PRAGMA application_id = {APPLICATION_ID};",
         origins = origins::SCHEMA
     ))?;
-    facts::seal_meta(connection)?;
+    say_version(connection, SCHEMA_VERSION)?;
     facts::seal_epochs(connection)?;
     connection.execute_batch("COMMIT")
+}
+
+/// Says the schema version where everyone looks, and where a checksum keeps it.
+fn say_version(connection: &Connection, version: i64) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "user_version", version)?;
+    put_meta(connection, facts::SCHEMA_VERSION, Some(version))?;
+    facts::seal_meta(connection)
 }
 
 fn use_wal(connection: &Connection) -> rusqlite::Result<()> {

@@ -181,6 +181,14 @@ fn a_wrong_value_is_named_with_its_line_and_what_would_be_right() {
             "2: ledger.retainExpired: expected 600 s (ten minutes) to 2592000 s (30 days), found 599 s",
         ],
     );
+    for value in [1, 86_399, 316_224_001] {
+        check_problems(
+            &section(&format!("[ledger]\nretainUnknown = {value}")),
+            &[&format!(
+                "2: ledger.retainUnknown: expected 0 (always) or 86400 s (a day) to 316224000 s (ten years), found {value} s"
+            )],
+        );
+    }
     check_problems(
         &section("[log]\nlevel = \"loud\""),
         &["2: log.level: expected error, warn, info"],

@@ -8,6 +8,8 @@ use rescind_eventhub::DecodeError;
 use super::*;
 use crate::testing::{PLACE, message, prepared, prepared_in, revoked, soon, subscribed, token};
 
+mod failures;
+
 const UPDATE: &str = "New Revoked token cache update for the label: commonEnforcerLabel version: ";
 
 /// Holds the write lock of the ledger's file: every commit fails until it is dropped.

@@ -13,9 +13,12 @@
 //! 7. ask from time to time whether the queue is still there;
 //! 8. after any end build everything anew, and have the list read (`subscribe`).
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
-use futures_util::{FutureExt as _, StreamExt as _};
+use futures_util::{
+    FutureExt as _, StreamExt as _,
+    future::{Fuse, FusedFuture as _},
+};
 use lapin::{
     Channel, Connection, Consumer,
     options::{BasicQosOptions, QueueBindOptions, QueueDeclareOptions},
@@ -122,14 +125,20 @@ impl Session {
         waiting: &mut Option<Delivery>,
     ) -> End {
         let period = subscriber.config.queue_check;
-        let mut check = interval_at(Instant::now() + period, period);
-        check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut due = interval_at(Instant::now() + period, period);
+        due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // Beside the deliveries: a broker that is slow to answer may deliver all the same, and they must not wait for it. Nor
+        // does it wait for them: a slow receiver must not hide a dead connection.
+        let mut check = pin!(Fuse::terminated());
         loop {
             tokio::select! {
                 () = subscriber.cancel.cancelled() => return End::Cancelled,
-                // Goes on while a delivery waits: a slow receiver must not hide a dead connection.
-                _ = check.tick() => {
-                    if let Err(reason) = self.check_queue().await {
+                _ = due.tick(), if check.is_terminated() => {
+                    let (channel, queue) = (self.channel.clone(), self.queue.clone());
+                    check.set(check_queue(channel, queue, self.step_timeout).fuse());
+                }
+                checked = &mut check, if !check.is_terminated() => {
+                    if let Err(reason) = checked {
                         return End::lost(reason);
                     }
                 }
@@ -185,21 +194,24 @@ impl Session {
             &self.outstanding,
         )
     }
+}
 
-    /// Rule 7: on Qpid, and by its source on Andes, the channel of a queue that someone deletes stays open and silent.
-    async fn check_queue(&self) -> Result<(), String> {
-        let passive = QueueDeclareOptions {
-            passive: true,
-            ..QueueDeclareOptions::default()
-        };
-        let asked = self
-            .channel
-            .queue_declare(self.queue.clone(), passive, FieldTable::default());
-        match timeout(self.step_timeout, asked).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(format!("the queue is gone: {}", describe(&error))),
-            Err(_) => Err("no answer to the queue check".into()),
-        }
+/// Rule 7: on Qpid, and by its source on Andes, the channel of a queue that someone deletes stays open and silent.
+async fn check_queue(
+    channel: Channel,
+    queue: ShortString,
+    step_timeout: Duration,
+) -> Result<(), String> {
+    let passive = QueueDeclareOptions {
+        passive: true,
+        ..QueueDeclareOptions::default()
+    };
+    let asked = channel.queue_declare(queue, passive, FieldTable::default());
+    match timeout(step_timeout, asked).await {
+        Ok(Ok(_)) => Ok(()),
+        // As the consumer says it, which may hear of it first.
+        Ok(Err(error)) => Err(describe(&error)),
+        Err(_) => Err("no answer to the queue check".into()),
     }
 }
 

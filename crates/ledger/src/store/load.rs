@@ -1,172 +1,19 @@
-//! Reading the whole file, around what is broken in it.
+//! Reading the whole file through SQLite, around what is broken in it.
 
-use std::{ops::RangeInclusive, path::Path};
+use std::ops::RangeInclusive;
 
-use rescind_revocation::{Expiry, Revocation, UnixMillis, UnixSeconds};
+use rescind_revocation::Revocation;
 use rusqlite::{Connection, ErrorCode, Row, Rows};
 
-use super::{OriginRow, Store, facts, group_checksum, scan::scan};
-use crate::{Damage, LedgerError, codec, directory::error, epochs::Span, groups::Groups, log::Log};
-
-/// How far a damaged group may reach to be believed about its key.
-const LARGEST_GROUP: u64 = 1 << 20;
-
-/// Entries that are put into the index together: some 12 MB of it at a time.
-const UNSETTLED: usize = 1_000_000;
+use super::{
+    Store,
+    contents::{Contents, Group},
+    facts,
+    identity::Identity,
+};
+use crate::{Damage, codec};
 
 const GROUPS: &str = "SELECT first, last, checksum, entries FROM groups ORDER BY first";
-
-/// What a file holds.
-#[derive(Debug, Default)]
-pub(crate) struct Contents {
-    /// What is live of the groups that are whole.
-    pub(crate) log: Log,
-    pub(crate) groups: Groups,
-    /// Entries of the log that are not in its index yet.
-    unsettled: usize,
-    /// The last sequence of the log. Groups that reach into each other say the same of what both hold.
-    taken: u64,
-    pub(crate) epochs: Vec<Span>,
-    pub(crate) complete: bool,
-    pub(crate) source_good_at: Option<UnixMillis>,
-    pub(crate) horizon: UnixSeconds,
-    /// The highest sequence that was ever given out, as far as the file knows.
-    pub(crate) head: u64,
-    /// Empty in a whole file.
-    pub(crate) damage: Vec<Damage>,
-    /// What is said of the coming of entries: read only of a damaged file, to be copied.
-    pub(crate) origins: Vec<OriginRow>,
-}
-
-impl Contents {
-    /// What its pages hold of a file that SQLite cannot read as a database, and why it cannot.
-    pub(crate) fn unreadable(path: &Path, reason: String) -> Result<Self, LedgerError> {
-        let mut contents = Self::default();
-        contents.damage.push(Damage::File {
-            what: "the file",
-            reason,
-        });
-        contents.read_pages(path)?;
-        Ok(contents)
-    }
-
-    /// Reads a damaged file again, page by page, where there may be more in it than SQLite can reach.
-    pub(crate) fn read_pages(&mut self, path: &Path) -> Result<(), LedgerError> {
-        let reachable = |damage: &Damage| {
-            matches!(
-                damage,
-                Damage::Checksum { .. } | Damage::Group { .. } | Damage::Table { .. }
-            )
-        };
-        if self.damage.iter().all(reachable) {
-            return Ok(());
-        }
-        let scan = scan(path).map_err(|source| error("read", path, source))?;
-        let mut found = Self {
-            horizon: self.horizon,
-            ..Self::default()
-        };
-        for group in scan.groups {
-            found.take(group);
-        }
-        found.settle();
-        if found.log.len() >= self.log.len() {
-            self.damage.retain(|damage| {
-                matches!(
-                    damage,
-                    Damage::File { .. } | Damage::Row { .. } | Damage::Table { .. }
-                )
-            });
-            self.damage.append(&mut found.damage);
-            self.log = found.log;
-            self.groups = found.groups;
-            self.head = self.head.max(found.head);
-        }
-        let disbelieved = |damage: &Damage| matches!(damage, Damage::Table { .. });
-        if self.epochs.is_empty() && !self.damage.iter().any(disbelieved) {
-            self.epochs = scan.epochs;
-        }
-        self.end();
-        Ok(())
-    }
-
-    /// Nothing before where the last epoch began is given out again.
-    fn end(&mut self) {
-        let began = self.epochs.iter().map(|span| span.first).max();
-        self.head = self.head.max(began.unwrap_or(0));
-        // What lies behind is given out again, and came otherwise.
-        let head = self.head;
-        self.origins.retain(|(first, _)| *first <= head);
-    }
-
-    fn broken(&mut self, what: &'static str, reason: &rusqlite::Error) {
-        let reason = reason.to_string();
-        self.damage.push(Damage::File { what, reason });
-    }
-
-    fn take(&mut self, group: Group) {
-        let computed = group.computed();
-        let Group {
-            first,
-            last,
-            found,
-            bytes,
-        } = group;
-        if computed != found {
-            // Its sequences are not given out again, where its key is likely.
-            if first == self.head + 1 && last.saturating_sub(first) < LARGEST_GROUP {
-                self.head = self.head.max(last);
-            }
-            return self.damage.push(Damage::Checksum {
-                first,
-                last,
-                found,
-                computed,
-            });
-        }
-        if first > self.head + 1 {
-            self.damage.push(Damage::Missing {
-                first: self.head + 1,
-                last: first - 1,
-            });
-        }
-        self.head = self.head.max(last);
-        match codec::decode(first, last, &bytes) {
-            Ok(entries) => self.take_entries(first, last, &entries),
-            Err(reason) => self.damage.push(Damage::Group {
-                first,
-                last,
-                reason,
-            }),
-        }
-    }
-
-    fn take_entries(&mut self, first: u64, last: u64, entries: &[codec::Raw<'_>]) {
-        let stored = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-        self.groups.push(&(first..=last), stored);
-        let taken = self.taken;
-        for raw in entries.iter().filter(|raw| raw.sequence > taken) {
-            self.taken = raw.sequence;
-            let swept = raw.entry.expiry() < Some(Expiry::Known(self.horizon));
-            if swept && raw.entry.expiry().is_some() {
-                self.groups.dropped(raw.sequence);
-            } else {
-                self.log.push_raw(raw);
-                self.unsettled += 1;
-            }
-        }
-        if self.unsettled >= UNSETTLED {
-            self.settle();
-        }
-    }
-
-    fn settle(&mut self) {
-        for sequence in self.log.settle() {
-            self.groups.dropped(sequence);
-        }
-        self.unsettled = 0;
-    }
-}
 
 /// What a commit that failed has written all the same.
 pub(crate) struct Left {
@@ -174,27 +21,13 @@ pub(crate) struct Left {
     pub(crate) entries: Vec<(u64, Revocation)>,
 }
 
-/// A row, as it was found.
-pub(super) struct Group {
-    pub(super) first: u64,
-    pub(super) last: u64,
-    /// The checksum beside the bytes.
-    pub(super) found: u64,
-    pub(super) bytes: Vec<u8>,
-}
-
-impl Group {
-    /// The checksum that its bytes give.
-    pub(super) fn computed(&self) -> u64 {
-        group_checksum(self.first, self.last, &self.bytes)
-    }
-}
-
 impl Store {
     /// Reads everything. Damage is part of the answer; an error is what may be otherwise next time.
     pub(crate) fn load(&self) -> rusqlite::Result<Contents> {
         let mut contents = Contents::default();
-        match facts::epochs(&self.connection, !self.old) {
+        let Identity { version, damage } = &self.identity;
+        contents.damage.extend(damage.clone());
+        match facts::epochs(&self.connection, *version) {
             Ok((epochs, damage)) => {
                 contents.epochs = epochs;
                 contents.damage.extend(damage);
@@ -202,13 +35,11 @@ impl Store {
             Err(error) if is_damage(&error) => contents.broken("table epochs", &error),
             Err(error) => return Err(error),
         }
-        match facts::meta(&self.connection, !self.old) {
-            Ok((meta, damage)) => {
-                contents.damage.extend(damage);
-                contents.complete = meta.complete;
-                contents.source_good_at = meta.source_good_at;
-                contents.horizon = meta.horizon;
-            }
+        match facts::meta(&self.connection, *version) {
+            Ok((meta, damage)) => match damage {
+                None => contents.take_meta(meta),
+                damage => contents.damage.extend(damage),
+            },
             Err(error) if is_damage(&error) => contents.broken("table meta", &error),
             Err(error) => return Err(error),
         }

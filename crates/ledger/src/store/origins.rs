@@ -42,7 +42,7 @@ pub(crate) type Row = (u64, Option<Origin>);
 impl Store {
     /// Every row that can be read and holds what was written: for a fresh file, after damage.
     pub(crate) fn origins(&self) -> rusqlite::Result<Vec<Row>> {
-        match rows(&self.connection) {
+        match rows(&self.connection, self.identity.version) {
             // Whatever else is whole counts for more.
             Err(error) if is_damage(&error) => Ok(Vec::new()),
             rows => rows,
@@ -73,7 +73,7 @@ pub(crate) fn read(path: &Path, sequence: u64) -> rusqlite::Result<Option<Origin
         "{SELECT} WHERE first <= ?1 ORDER BY first DESC LIMIT 1"
     ))?;
     let row = statement.query_row([number(sequence)], row).optional()?;
-    Ok(row.and_then(|row| whole(row).1))
+    Ok(row.and_then(|row| whole(row).ok()?.1))
 }
 
 pub(super) fn insert(
@@ -129,26 +129,48 @@ const SELECT: &str =
 /// A row as it was found, and its checksum.
 type Found = (u64, Option<Origin>, u64);
 
-fn rows(connection: &Connection) -> rusqlite::Result<Vec<Row>> {
-    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+fn rows(connection: &Connection, version: i64) -> rusqlite::Result<Vec<Row>> {
     if version < SINCE {
         return Ok(Vec::new());
     }
     let mut statement = connection.prepare(&format!("{SELECT} ORDER BY first"))?;
-    let mut found: Vec<Row> = Vec::new();
+    let mut found = Rows::default();
     for row in statement.query_map([], row)? {
         match row {
-            Ok(row) => found.push(whole(row)),
-            // What stands behind a broken page is lost, and with it where the last one ends.
+            Ok(row) => match whole(row) {
+                Ok(row) => found.push(row),
+                Err(_) => found.gap(),
+            },
+            // What stands behind a broken page is lost.
             Err(error) if is_damage(&error) => {
-                let end = found.last().map(|(first, _)| (first + 1, None));
-                found.extend(end);
+                found.gap();
                 break;
             }
             Err(error) => return Err(error),
         }
     }
-    Ok(found)
+    Ok(found.into_vec())
+}
+
+/// Rows as they are found, one after the other.
+#[derive(Default)]
+pub(super) struct Rows(Vec<Row>);
+
+impl Rows {
+    pub(super) fn push(&mut self, row: Row) {
+        self.0.push(row);
+    }
+
+    /// A row may be missing here, so that nobody knows how far the last one reaches: it answers for its first sequence alone.
+    pub(super) fn gap(&mut self) {
+        if let Some((first, Some(_))) = self.0.last() {
+            self.0.push((first + 1, None));
+        }
+    }
+
+    pub(super) fn into_vec(self) -> Vec<Row> {
+        self.0
+    }
 }
 
 fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Found> {
@@ -162,13 +184,17 @@ fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Found> {
     Ok((number(0)?, origin, number(3)?))
 }
 
-/// A row that is not what was written says nothing, and still ends the one before it.
-fn whole((first, origin, found): Found) -> Row {
+/// The row; or its first sequence, where it is not what was written.
+fn whole((first, origin, found): Found) -> Result<Row, u64> {
     let whole = sum(first, origin.as_ref()) == found;
-    (first, origin.filter(|_| whole))
+    if whole {
+        Ok((first, origin))
+    } else {
+        Err(first)
+    }
 }
 
-fn sum(first: u64, origin: Option<&Origin>) -> u64 {
+pub(super) fn sum(first: u64, origin: Option<&Origin>) -> u64 {
     let (at, source) = origin.map_or((0, ""), |origin| (origin.at.0, &*origin.source));
     checksum(&[&first.to_le_bytes(), &at.to_le_bytes(), source.as_bytes()])
 }

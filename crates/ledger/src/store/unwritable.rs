@@ -12,7 +12,7 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{Contents, Found, Store, identify};
+use super::{Contents, Store, identify, no_table};
 use crate::{
     LedgerError,
     directory::{companions, error},
@@ -48,8 +48,8 @@ pub(crate) fn read_unwritable(path: &Path) -> Result<Contents, LedgerError> {
     };
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
     let connection = Connection::open_with_flags(immutable(path), flags).map_err(refused)?;
-    let found = identify(&connection).map_err(refused)?;
-    let store = Store::of(path, connection, found.unwrap_or(Found::Foreign))?;
+    let found = identify(&connection).and_then(|found| found.ok_or_else(no_table));
+    let store = Store::of(path, connection, found.map_err(refused)?)?;
     load(path, &store)
 }
 

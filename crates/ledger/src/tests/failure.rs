@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use rescind_revocation::UnixMillis;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -54,9 +55,33 @@ fn what_a_failed_commit_wrote_all_the_same_is_taken_in() {
     let appended = ledger
         .append(&[known("b", 1), known("c", 1), known("d", 1)])
         .unwrap();
-    assert_eq!(appended.changed, 1);
+    // It is published now, and with it what was not said of it then.
+    assert_eq!(appended.changed, 3);
     assert_eq!(appended.head.sequence, 4);
     assert_eq!(ledger.reader().len(), 4);
+    assert_eq!(ledger.append(&[known("d", 1)]).unwrap().changed, 0);
+}
+
+#[test]
+fn what_a_failed_commit_wrote_is_said_by_the_next_append_also_where_another_write_took_it_in() {
+    let directory = TempDir::new().unwrap();
+    let (mut ledger, _) = Ledger::open(directory.path()).unwrap();
+    let group = [known("a", 1), known("b", 1)];
+    let mut store = ledger.store.take().unwrap();
+    store
+        .append(
+            None,
+            1..=2,
+            &[(1, group[0].clone()), (2, group[1].clone())],
+            None,
+        )
+        .unwrap();
+    drop(store);
+    ledger.source_good(UnixMillis(1)).unwrap();
+    assert_eq!(ledger.reader().len(), 2);
+    for changed in [2, 0] {
+        assert_eq!(ledger.append(&group).unwrap().changed, changed);
+    }
 }
 
 #[test]

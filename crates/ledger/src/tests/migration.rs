@@ -57,7 +57,7 @@ fn a_file_of_the_first_form_is_read_and_raised() {
         assert_eq!(ledger.reader().place(Cursor { sequence, epoch }), resolved);
     }
     assert_eq!(ledger.reader().horizon(), UnixSeconds(0));
-    assert_eq!(schema_version(&directory), 4);
+    assert_eq!(schema_version(&directory), 5);
 
     let far = 4_000_000_000_000;
     let new = doubted(app("key", 1_720_000_000_000), far);
@@ -84,7 +84,7 @@ fn a_file_of_the_first_form_that_cannot_be_written_is_served_as_it_is() {
     drop(blocker);
     assert_eq!(schema_version(&directory), 1);
     ledger.append(&[known("new", 1)]).unwrap();
-    assert_eq!(schema_version(&directory), 4);
+    assert_eq!(schema_version(&directory), 5);
 }
 
 /// The second form had a horizon, and no origins.
@@ -118,7 +118,7 @@ fn files_of_both_older_forms_say_nothing_of_origins_and_take_them_from_then_on()
             .unwrap();
         assert_eq!(reader.origin(8).unwrap(), Some(origin.clone()));
         assert_eq!(reader.origin(7).unwrap(), None);
-        assert_eq!(schema_version(&directory), 4);
+        assert_eq!(schema_version(&directory), 5);
         drop(ledger);
         let (ledger, opening) = Ledger::open(directory.path()).unwrap();
         assert_eq!(opening.damage, []);

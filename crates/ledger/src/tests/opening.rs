@@ -67,17 +67,15 @@ fn a_file_of_a_later_version_is_refused_and_left_alone() {
     let directory = TempDir::new().unwrap();
     let (mut ledger, _) = Ledger::open(directory.path()).unwrap();
     ledger.append(&[known("a", 1)]).unwrap();
+    ledger.store.as_mut().unwrap().say_version(6).unwrap();
     drop(ledger);
     let database = directory.path().join("ledger.db");
-    let connection = Connection::open(&database).unwrap();
-    connection.pragma_update(None, "user_version", 5).unwrap();
-    drop(connection);
     let before = fs::read(&database).unwrap();
     let error = Ledger::open(directory.path()).unwrap_err();
     assert_eq!(
         error.to_string(),
         format!(
-            "{} has schema version 5, this version knows up to 4: it was written by a later version",
+            "{} has schema version 6, this version knows up to 5: it was written by a later version",
             database.display()
         )
     );

@@ -217,9 +217,58 @@ async fn rule_7_a_queue_that_is_deleted_in_silence_is_noticed() {
         fixture.peer.queue_is_gone = true;
         let reason = fixture.lost_and_back().await;
         assert!(
-            reason.contains("the queue is gone: the broker answers 404"),
+            reason.ends_with("the broker answers 404 Queue not found"),
             "{reason}"
         );
+    }
+}
+
+/// A subscription whose broker is asked for the queue, and does not answer.
+async fn asked(kind: Kind, step_timeout: Duration) -> Fixture {
+    let often = |config| HubConfig {
+        queue_check: Duration::from_millis(20),
+        step_timeout,
+        ..config
+    };
+    let mut fixture = standing_with(kind, often).await;
+    fixture.peer.keeps_silent = true;
+    let is_check = |method: &Option<AMQPClass>| match method {
+        Some(AMQPClass::Queue(queue::AMQPMethod::Declare(declare))) => declare.passive,
+        Some(_) => false,
+        None => panic!("hung up"),
+    };
+    while !is_check(&soon(fixture.peer.step()).await) {}
+    fixture
+}
+
+#[tokio::test]
+async fn rule_7_deliveries_go_on_while_the_check_is_unanswered() {
+    for kind in BOTH {
+        let mut fixture = asked(kind, Duration::from_secs(3600)).await;
+        for tag in 1..=3 {
+            fixture.peer.deliver(tag, b"news").await;
+            assert!(delivery(&mut fixture.messages).await.event.is_err());
+        }
+        // Answered, and asked again.
+        fixture.peer.keeps_silent = false;
+        fixture.peer.declared().await;
+        let checks = fixture.declared().len();
+        while fixture.declared().len() < checks + 2 {
+            soon(fixture.peer.step()).await;
+        }
+        fixture.hears().await;
+    }
+}
+
+#[tokio::test]
+async fn rule_7_a_check_that_is_never_answered_ends_it() {
+    for kind in BOTH {
+        // All of the handshake has so long too, which a busy machine may need.
+        let mut fixture = asked(kind, Duration::from_secs(2)).await;
+        fixture.peer.deliver(1, b"news").await;
+        assert!(delivery(&mut fixture.messages).await.event.is_err());
+        let reason = fixture.lost_and_back().await;
+        assert!(reason.ends_with("no answer to the queue check"), "{reason}");
     }
 }
 

@@ -74,6 +74,7 @@ impl Broker {
             kind: self.kind,
             queue: ShortString::default(),
             queue_is_gone: false,
+            keeps_silent: false,
             heartbeat: 0,
             seen: Vec::new(),
             closed: false,
@@ -89,6 +90,8 @@ pub(super) struct Peer {
     pub(super) queue: ShortString,
     /// Someone deletes the queue, and the broker does not say so.
     pub(super) queue_is_gone: bool,
+    /// It does not answer whether the queue is there.
+    pub(super) keeps_silent: bool,
     pub(super) heartbeat: u16,
     /// Every method that came after the handshake.
     pub(super) seen: Vec<AMQPClass>,
@@ -192,6 +195,9 @@ impl Peer {
     async fn declare_queue(&mut self, declare: &queue::Declare) {
         if declare.passive {
             assert_eq!(declare.queue, self.queue);
+            if self.keeps_silent {
+                return;
+            }
         } else {
             if self.kind == Kind::Qpid && !declare.arguments.inner().is_empty() {
                 return self.close(542, "Unsupported arguments").await;
@@ -201,6 +207,11 @@ impl Peer {
         if self.queue_is_gone {
             return self.close_channel(404, "Queue not found").await;
         }
+        self.declared().await;
+    }
+
+    /// The answer to a declaration.
+    pub(super) async fn declared(&mut self) {
         let ok = queue::AMQPMethod::DeclareOk(queue::DeclareOk {
             queue: self.queue.clone(),
             message_count: 0,
