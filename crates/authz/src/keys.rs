@@ -31,7 +31,10 @@ pub struct KeySet {
 #[derive(Debug, Clone, Default)]
 pub struct IssuerKeys {
     jwks: Option<Jwks>,
+    /// The certificate without a `kid`.
     certificate: Option<VerificationKey>,
+    /// Certificates by their `kid`.
+    certificates: HashMap<Box<str>, VerificationKey>,
     /// One of these must be in `aud`; empty: it is not looked at.
     audience: Box<[Box<str>]>,
 }
@@ -124,9 +127,15 @@ impl IssuerKeys {
         }
     }
 
-    /// Adds the key for tokens without a `kid`, and for all tokens where there is no JWK Set.
+    /// Adds the key for tokens without a `kid`, and where there is no JWK Set for all whose `kid` names no certificate.
     pub fn with_certificate(mut self, key: VerificationKey) -> Self {
         self.certificate = Some(key);
+        self
+    }
+
+    /// Adds the key that alone verifies tokens with this `kid`. It takes the place of one of that name, in the JWK Set too.
+    pub fn with_certificate_of(mut self, kid: impl Into<Box<str>>, key: VerificationKey) -> Self {
+        self.certificates.insert(kid.into(), key);
         self
     }
 
@@ -146,12 +155,14 @@ impl IssuerKeys {
         self.find(kid).is_some()
     }
 
-    /// The key for a token. Where there is a JWK Set, a `kid` is looked for in it and nowhere else.
+    /// The one key for a token: nothing is tried. A `kid` is looked for among the certificates, then where there is a JWK
+    /// Set in it and nowhere else.
     pub(crate) fn find(&self, kid: Option<&str>) -> Option<&VerificationKey> {
-        match (kid, &self.jwks) {
+        let named = kid.and_then(|kid| self.certificates.get(kid));
+        named.or_else(|| match (kid, &self.jwks) {
             (Some(kid), Some(jwks)) => jwks.get(kid),
             _ => self.certificate.as_ref(),
-        }
+        })
     }
 }
 

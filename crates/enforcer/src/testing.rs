@@ -63,8 +63,13 @@ impl Signer {
 
     /// A token with those claims, of [`ISSUER`] and good until 2286.
     pub(crate) fn token(&self, claims: &str) -> String {
+        self.token_of(self.kid, claims)
+    }
+
+    /// The same, under another `kid`.
+    pub(crate) fn token_of(&self, kid: &str, claims: &str) -> String {
         let encode = |text: &str| BASE64_URL_SAFE_NO_PAD.encode(text);
-        let header = format!(r#"{{"alg":"ES256","kid":"{}"}}"#, self.kid);
+        let header = format!(r#"{{"alg":"ES256","kid":"{kid}"}}"#);
         let payload = format!(r#"{{"iss":"{ISSUER}","exp":9999999999,{claims}}}"#);
         let input = format!("{}.{}", encode(&header), encode(&payload));
         let signature = self

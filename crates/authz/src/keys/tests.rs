@@ -139,6 +139,44 @@ fn a_kid_is_looked_for_in_the_jwks_alone() {
 }
 
 #[test]
+fn a_kid_that_names_a_certificate_has_that_key_and_no_other() {
+    let pem = |signer: &crate::testing::Signer| {
+        VerificationKey::from_pem(signer.public_pem().as_bytes()).unwrap()
+    };
+    let found = |keys: &IssuerKeys, kid: Option<&str>, signer: &crate::testing::Signer| {
+        let token = signer.sign(r#"{"alg":"RS256"}"#, "{}");
+        let (input, signature) = token.rsplit_once('.').unwrap();
+        let signature = crate::encoding::decode_lenient(signature);
+        let key = keys.find(kid)?;
+        let verified = key.verify(Algorithm::Rs256, input.as_bytes(), &signature);
+        Some(verified.is_ok())
+    };
+    let named = IssuerKeys::default()
+        .with_certificate_of("a", pem(&ISSUER_A))
+        .with_certificate_of("b", pem(&ISSUER_B));
+    for (kid, signer) in [("a", &*ISSUER_A), ("b", &*ISSUER_B)] {
+        assert_eq!(found(&named, Some(kid), signer), Some(true), "{kid}");
+        assert_eq!(found(&named, Some(kid), &OWN), Some(false), "{kid}");
+    }
+    assert_eq!(found(&named, Some("a"), &ISSUER_B), Some(false));
+    // No other key is tried where the name fits none.
+    assert!(!named.knows(Some("c")) && !named.knows(Some("A")) && !named.knows(Some("")));
+    assert!(!named.knows(None));
+
+    let usual = named.clone().with_certificate(pem(&OWN));
+    assert_eq!(found(&usual, Some("c"), &OWN), Some(true));
+    assert_eq!(found(&usual, None, &OWN), Some(true));
+    assert_eq!(found(&usual, Some("a"), &OWN), Some(false));
+
+    let jwks = Jwks::parse(jwks(&[OWN.jwk("a", ""), OWN.jwk("j", "")]).as_bytes()).unwrap();
+    let both = IssuerKeys::from_jwks(jwks).with_certificate_of("a", pem(&ISSUER_A));
+    assert_eq!(found(&both, Some("a"), &ISSUER_A), Some(true));
+    assert_eq!(found(&both, Some("a"), &OWN), Some(false));
+    assert_eq!(found(&both, Some("j"), &OWN), Some(true));
+    assert!(!both.knows(Some("c")) && !both.knows(None));
+}
+
+#[test]
 fn debug_shows_no_key_material() {
     let key = VerificationKey::from_pem(OWN.public_pem().as_bytes()).unwrap();
     assert_eq!(

@@ -109,6 +109,8 @@ pub struct TokenService {
     pub certificate_alias: String,
     /// The certificate or public key, PEM.
     pub certificate_file_path: String,
+    /// Certificates or public keys that each verify the tokens of one `kid`, and those alone.
+    pub certificates: Vec<KidCertificate>,
     /// The issuer's JWK Set: `https://`, `http://` or `file://`.
     #[serde(rename = "jwksURL")]
     pub jwks_url: String,
@@ -117,6 +119,16 @@ pub struct TokenService {
     pub ca_file: String,
     /// One of these must be in a token's `aud`; empty: `aud` is not looked at.
     pub audience: Vec<String>,
+}
+
+/// The certificate of one `kid`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct KidCertificate {
+    /// The `kid` of the tokens that it verifies.
+    pub kid: String,
+    /// The certificate or public key, PEM.
+    pub file_path: String,
 }
 
 /// What a token service's keys are for.
