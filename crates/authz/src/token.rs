@@ -15,11 +15,12 @@ use loose::{AudienceVisitor, Loose};
 
 use crate::{
     Algorithm, Lacking,
-    encoding::{decode_lenient, encode, is_something, pad},
+    encoding::{decode_lenient, is_something},
 };
 
 mod ecdsa;
 mod loose;
+mod names;
 
 /// The longest credential that is taken apart. Envoy refuses requests with more than 60 KiB of headers.
 pub(crate) const MAX_BYTES: usize = 64 * 1024;
@@ -127,22 +128,13 @@ impl<'a> Token<'a> {
         Identifier::new(self.claims.jti.as_deref()?).ok()
     }
 
-    /// What may name this token in a revocation: its `jti`, else its signature as it was sent and in the two forms in
-    /// which a control plane may have stored it, so that another spelling of one signature is not another token. Nor is the
-    /// other signature that everybody can make of an ECDSA signature.
+    /// What may name this token in a revocation.
     pub(crate) fn ids(&self) -> Vec<TokenId> {
-        if let Some(jti) = self.claims.jti.as_deref().filter(|jti| !jti.is_empty()) {
-            return vec![TokenId::of(jti)];
-        }
-        let mut ids = vec![TokenId::of(self.signature_text)];
-        let signature = self.signature();
-        let twin = ecdsa::twin(&signature);
-        for signature in [Some(&signature), twin.as_ref()].into_iter().flatten() {
-            let canonical = encode(signature);
-            ids.push(TokenId::of(&canonical));
-            ids.push(TokenId::of(&pad(canonical)));
-        }
-        ids
+        let (header, payload) = self.signing_input.split_once('.').unwrap_or_default();
+        names::of(
+            self.claims.jti.as_deref(),
+            [header, payload, self.signature_text],
+        )
     }
 }
 

@@ -15,6 +15,7 @@ mod forged;
 mod gateway;
 mod keys;
 mod known;
+mod named;
 mod passing;
 mod revocation_only;
 mod revoked;
