@@ -62,6 +62,9 @@ pub(crate) struct Claims {
     pub(crate) entity_id: Name,
     #[serde(default)]
     pub(crate) token_type: Name,
+    /// For production or for a sandbox.
+    #[serde(default)]
+    pub(crate) keytype: Name,
     #[serde(default)]
     pub(crate) aud: Audience,
     #[serde(default)]

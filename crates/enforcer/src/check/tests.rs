@@ -27,6 +27,7 @@ use crate::{
 mod gateway;
 mod next;
 mod stale;
+mod told;
 
 const NOW: UnixSeconds = UnixSeconds(1_700_000_000);
 
