@@ -54,6 +54,9 @@ pub enum KeyError {
     /// Too small to be safe, or too large to be quick.
     #[error("RSA key has {0} bits, outside 2048-8192")]
     RsaBits(usize),
+    /// Under an exponent of 1 everybody can sign, and the library verifies with no even or large one.
+    #[error("RSA public exponent is even, less than 3, or longer than 33 bits")]
+    RsaExponent,
     /// The cryptographic library does not take it.
     #[error("key is not valid")]
     Rejected,

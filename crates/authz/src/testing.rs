@@ -7,9 +7,9 @@ use aws_lc_rs::{
     rand::SystemRandom,
     rsa::KeySize,
     signature::{
-        ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,
-        RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RsaEncoding,
-        RsaKeyPair,
+        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
+        EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384,
+        RSA_PKCS1_SHA512, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair,
     },
 };
 
@@ -66,9 +66,17 @@ impl Signer {
         format!("{input}.{}", encode(&signature))
     }
 
+    /// Its modulus.
+    pub(crate) fn modulus(&self) -> &[u8] {
+        self.0
+            .public_key()
+            .modulus()
+            .big_endian_without_leading_zero()
+    }
+
     pub(crate) fn jwk(&self, kid: &str, more: &str) -> String {
         let key = self.0.public_key();
-        let n = encode(key.modulus().big_endian_without_leading_zero());
+        let n = encode(self.modulus());
         let e = encode(key.exponent().big_endian_without_leading_zero());
         format!(r#"{{"kty":"RSA","kid":"{kid}","n":"{n}","e":"{e}"{more}}}"#)
     }
@@ -109,14 +117,39 @@ pub(crate) fn pad_signature(token: &str) -> String {
 
 /// A token signed on P-256, and the JWK that verifies it.
 pub(crate) fn es256(kid: &str, header: &str, payload: &str) -> (String, String) {
-    let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+    ecdsa(
+        (&ECDSA_P256_SHA256_FIXED_SIGNING, "P-256"),
+        kid,
+        header,
+        payload,
+    )
+}
+
+/// A token signed on P-384, and the JWK that verifies it.
+pub(crate) fn es384(kid: &str, header: &str, payload: &str) -> (String, String) {
+    ecdsa(
+        (&ECDSA_P384_SHA384_FIXED_SIGNING, "P-384"),
+        kid,
+        header,
+        payload,
+    )
+}
+
+fn ecdsa(
+    (algorithm, curve): (&'static EcdsaSigningAlgorithm, &str),
+    kid: &str,
+    header: &str,
+    payload: &str,
+) -> (String, String) {
+    let key = EcdsaKeyPair::generate(algorithm).unwrap();
     let input = input(header, payload);
     let signature = key.sign(&SystemRandom::new(), input.as_bytes()).unwrap();
-    let (x, y) = key.public_key().as_ref()[1..].split_at(32);
+    let point = key.public_key().as_ref();
+    let (x, y) = point[1..].split_at(point.len() / 2);
     let (x, y) = (encode(x), encode(y));
     (
         format!("{input}.{}", encode(signature.as_ref())),
-        format!(r#"{{"kty":"EC","crv":"P-256","kid":"{kid}","x":"{x}","y":"{y}"}}"#),
+        format!(r#"{{"kty":"EC","crv":"{curve}","kid":"{kid}","x":"{x}","y":"{y}"}}"#),
     )
 }
 

@@ -28,10 +28,17 @@ pub(crate) const MAX_BYTES: usize = 64 * 1024;
 /// A JWT in compact form (RFC 7515 section 7.1).
 pub(crate) struct Token<'a> {
     /// What is signed: header and payload as they were sent.
-    pub(crate) signing_input: &'a str,
+    signing_input: &'a str,
     pub(crate) header: Header,
     pub(crate) claims: Claims,
     signature_text: &'a str,
+}
+
+/// A signed text (RFC 7515): what its header says of the signature, what is signed, and the signature in base64url.
+pub(crate) struct Jws<'a> {
+    pub(crate) header: &'a Header,
+    pub(crate) input: &'a [u8],
+    pub(crate) signature: &'a str,
 }
 
 /// The text is no token, or not one that has a single reading. Says nothing of the text.
@@ -109,21 +116,21 @@ impl<'a> Token<'a> {
         if payload.contains('.') || !is_something(signature_text) {
             return Err(Malformed);
         }
-        let header: Header = object(header)?;
-        if &*header.alg == "none" {
-            return Err(Malformed);
-        }
         Ok(Self {
             signing_input,
-            header,
+            header: Header::read(header)?,
             claims: object(payload)?,
             signature_text,
         })
     }
 
-    /// The signature. It is long, and where the token is known nobody asks for it.
-    pub(crate) fn signature(&self) -> Vec<u8> {
-        decode_lenient(self.signature_text)
+    /// What has to be verified of it.
+    pub(crate) fn jws(&self) -> Jws<'_> {
+        Jws {
+            header: &self.header,
+            input: self.signing_input.as_bytes(),
+            signature: self.signature_text,
+        }
     }
 
     /// The `jti`, where there is one.
@@ -150,7 +157,23 @@ impl fmt::Debug for Token<'_> {
     }
 }
 
+impl Jws<'_> {
+    /// The signature. It is long, and where the token is known nobody asks for it.
+    pub(crate) fn signature(&self) -> Vec<u8> {
+        decode_lenient(self.signature)
+    }
+}
+
 impl Header {
+    /// Reads the first segment of a token.
+    pub(crate) fn read(segment: &str) -> Result<Self, Malformed> {
+        let header: Self = object(segment)?;
+        match &*header.alg {
+            "none" => Err(Malformed),
+            _ => Ok(header),
+        }
+    }
+
     /// The algorithm, if it is one that is taken.
     pub(crate) fn algorithm(&self) -> Option<Algorithm> {
         Algorithm::parse(&self.alg)

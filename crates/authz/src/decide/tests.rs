@@ -11,6 +11,8 @@ use crate::{
 };
 use CredentialKind::{ApiKey, Bearer, InternalKey};
 
+mod attacks;
+mod flaws;
 mod forged;
 mod gateway;
 mod keys;

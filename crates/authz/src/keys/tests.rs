@@ -127,6 +127,26 @@ fn a_small_rsa_key_is_refused_by_its_size() {
 }
 
 #[test]
+fn an_exponent_that_nothing_can_be_verified_with_is_refused() {
+    let key = |e: &[u8]| VerificationKey::rsa(ISSUER_A.modulus(), e, None).err();
+    for e in [
+        &[][..],
+        &[0],
+        &[1],
+        &[2],
+        &[0, 0, 1],
+        &[1, 0, 0],
+        &[2, 0, 0, 0, 1],
+        &[0xff; 9],
+    ] {
+        assert_eq!(key(e), Some(KeyError::RsaExponent), "{e:?}");
+    }
+    for e in [&[3][..], &[0, 3], &[17], &[1, 0, 1], &[1, 0, 0, 0, 1]] {
+        assert_eq!(key(e), None, "{e:?}");
+    }
+}
+
+#[test]
 fn a_kid_is_looked_for_in_the_jwks_alone() {
     let jwks = Jwks::parse(jwks(&[ISSUER_A.jwk("a", "")]).as_bytes()).unwrap();
     let certificate = || VerificationKey::from_pem(OWN.public_pem().as_bytes()).unwrap();
