@@ -18,7 +18,7 @@ fn certified(certificates: &[(&str, &Path)]) -> TokenService {
 /// Whether the key that is in force under `kid` has signed as `signer` does.
 fn verifies(keys: &Keys, kid: &str, signer: &Signer) -> bool {
     let policy = rescind_authz::Policy::new(Default::default(), Default::default(), false);
-    let token = signer.token_of(kid, r#""jti":"a""#);
+    let token = signer.token_of(kid, 9_999_999_999, r#""jti":"a""#);
     let headers = [("authorization", &*format!("Bearer {token}"))];
     let request = rescind_authz::Request::new("GET", "/", &headers[..]);
     let set = rescind_revocation::RevokedSet::new();
