@@ -167,12 +167,16 @@ impl Security {
             VerificationMode::Full | VerificationMode::JwtAuthn => Verification::Full,
             VerificationMode::TimeOnly => Verification::TimeOnly,
         };
-        let gateway = self.verification == VerificationMode::JwtAuthn;
         let outbound = self.auth_header.enable_outbound_auth_header;
         Policy::new(names, verification, outbound)
             .with_skew(self.skew)
             .with_required(self.required())
-            .with_missing_allowed(next.is_configured() || gateway && self.jwt_authn.allow_missing)
+            .with_missing_allowed(next.is_configured() || self.leaves_missing_to_gateway())
+    }
+
+    /// Whether a request without a credential passes because Envoy's `jwt_authn` has decided that it needs none.
+    pub fn leaves_missing_to_gateway(&self) -> bool {
+        self.verification == VerificationMode::JwtAuthn && self.jwt_authn.allow_missing
     }
 
     /// The keys of the metadata in which verified payloads are; none where they are not believed.
