@@ -37,6 +37,8 @@ fn a_key_set_is_read_by_kid() {
 fn what_cannot_be_used_is_skipped_and_takes_nothing_away() {
     let json = jwks(&[
         ISSUER_A.jwk("encryption", r#","use":"enc""#),
+        ISSUER_A.jwk("wrapping", r#","key_ops":["wrapKey","encrypt"]"#),
+        ISSUER_A.jwk("signing", r#","key_ops":[]"#),
         ISSUER_A.jwk("unknown-algorithm", r#","alg":"RSA-OAEP""#),
         ISSUER_A.jwk("unfitting", r#","alg":"ES256""#),
         r#"{"kty":"oct","kid":"secret","k":"c2VjcmV0"}"#.into(),
@@ -45,11 +47,11 @@ fn what_cannot_be_used_is_skipped_and_takes_nothing_away() {
         r#"{"kty":"EC","crv":"P-256","kid":"short","x":"AQ","y":"AQ"}"#.into(),
         r#"{"kty":"OKP","crv":"X25519","kid":"exchange","x":"AQ"}"#.into(),
         "7".into(),
-        ISSUER_A.jwk("good", ""),
+        ISSUER_A.jwk("good", r#","key_ops":["verify"],"use":"sig""#),
         ISSUER_B.jwk("good", ""),
     ]);
     let jwks = Jwks::parse(json.as_bytes()).unwrap();
-    assert_eq!((jwks.len(), jwks.skipped()), (1, 10));
+    assert_eq!((jwks.len(), jwks.skipped()), (1, 12));
     assert!(jwks.get("good").is_some());
 }
 
