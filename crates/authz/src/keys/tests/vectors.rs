@@ -256,3 +256,86 @@ fn ed25519_signatures_are_told_apart() {
     }
     seen.at_least(50, 50);
 }
+
+/// What is good over another hash is good over none of ours.
+fn over_another_hash(result: TestResult) -> TestResult {
+    match result {
+        TestResult::Valid => TestResult::Invalid,
+        // Among the bad ones are some that are good over ours.
+        TestResult::Invalid | TestResult::Acceptable => TestResult::Acceptable,
+    }
+}
+
+#[test]
+fn rsa_signatures_over_other_hashes_are_never_taken() {
+    use rsa_pkcs1_verify::{TestName, TestSet};
+    let mut seen = Seen::default();
+    for (name, algorithm) in [
+        (TestName::Rsa2048Sha224, "RS256"),
+        (TestName::Rsa2048Sha512_256, "RS256"),
+        (TestName::Rsa2048Sha3_256, "RS256"),
+        (TestName::Rsa2048Sha3_384, "RS384"),
+        (TestName::Rsa2048Sha3_512, "RS512"),
+    ] {
+        for group in TestSet::load(name).unwrap().test_groups {
+            let keys = Keys::new(&group.pem, rsa(&group.key.n, &group.key.e));
+            for test in group.tests {
+                let what = format!("{name:?} {} {}", test.tc_id, test.comment);
+                let result = over_another_hash(test.result);
+                seen.check(&what, &keys, algorithm, (&test.msg, &test.sig), result);
+            }
+        }
+    }
+    seen.at_least(0, 1000);
+}
+
+#[test]
+fn ecdsa_signatures_over_other_hashes_are_never_taken() {
+    use ecdsa::{TestName, TestSet};
+    let mut seen = Seen::default();
+    for (name, algorithm) in [
+        (TestName::EcdsaSecp256r1Sha512P1363, "ES256"),
+        (TestName::EcdsaSecp384r1Sha512P1363, "ES384"),
+    ] {
+        for group in TestSet::load(name).unwrap().test_groups {
+            let keys = Keys::new(&group.pem, point(&group.key.key));
+            for test in group.tests {
+                let what = format!("{name:?} {} {}", test.tc_id, test.comment);
+                let result = over_another_hash(test.result);
+                seen.check(&what, &keys, algorithm, (&test.msg, &test.sig), result);
+            }
+        }
+    }
+    seen.at_least(0, 200);
+}
+
+#[test]
+fn keys_on_other_curves_are_none() {
+    let mut seen = 0;
+    let mut check = |pem: &str, jwk: serde_json::Value| {
+        let key = VerificationKey::from_pem(pem.as_bytes());
+        assert_eq!(key.err(), Some(KeyError::Algorithm));
+        let jwks = Jwks::parse(jwks(&[jwk.to_string()]).as_bytes()).unwrap();
+        assert_eq!((jwks.len(), jwks.skipped()), (0, 1));
+        seen += 1;
+    };
+    for (name, curve) in [
+        (ecdsa::TestName::EcdsaSecp256k1Sha256P1363, "secp256k1"),
+        (ecdsa::TestName::EcdsaSecp521r1Sha512P1363, "P-521"),
+    ] {
+        for group in ecdsa::TestSet::load(name).unwrap().test_groups {
+            let mut jwk = point(&group.key.key);
+            (jwk["kid"], jwk["crv"]) = (json!("a"), json!(curve));
+            check(&group.pem, jwk);
+        }
+    }
+    let ed448 = eddsa::TestSet::load(eddsa::TestName::Ed448).unwrap();
+    for group in ed448.test_groups {
+        let x = encode(&group.key.pk);
+        check(
+            &group.pem,
+            json!({ "kty": "OKP", "crv": "Ed448", "kid": "a", "x": x }),
+        );
+    }
+    assert!(seen > 20, "{seen}");
+}
