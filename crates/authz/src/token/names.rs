@@ -16,32 +16,31 @@ const ECDSA_DIGITS: [usize; 2] = [86, 128];
 
 /// The names of a token with these segments.
 pub(super) fn of(jti: Option<&str>, [header, payload, signature]: [&str; 3]) -> Vec<TokenId> {
-    let bare = canonical(signature);
-    let twin = twin(&bare);
-    let signatures = Spellings::new(signature, &bare).and_of(twin.as_deref());
     let (bare_header, bare_payload) = (canonical(header), canonical(payload));
     let header = Spellings::new(header, &bare_header);
     let payload = Spellings::new(payload, &bare_payload);
+    let bare = canonical(signature);
+    let twin = twin(&bare);
+    let twin = twin.as_deref().map(|twin| Spellings::new(twin, twin));
+    let signatures = [Some(Spellings::new(signature, &bare)), twin];
+    let signatures = signatures.iter().flatten();
 
     let mut names = Names(Vec::new());
     if let Some(jti) = jti.filter(|jti| !jti.is_empty()) {
         names.0.push(TokenId::of(jti));
     }
-    names.add(&distinct(signatures.all().map(|signature| [signature])));
+    let all = signatures.clone().flat_map(Spellings::all);
+    names.add(all.clone().map(|signature| [signature]));
     // Header and payload are signed as they are, so a token that is good was issued with them. That all of it was stored in
     // one spelling, whatever it was issued in, is the other case.
-    let issued = signatures
-        .all()
-        .map(|signature| [header.sent, payload.sent, signature]);
-    let stored = signatures.usual.iter().flat_map(|[bare, padded]| {
-        let [bare_header, padded_header] = header.usual[0];
-        let [bare_payload, padded_payload] = payload.usual[0];
+    let issued = all.map(|signature| [header.sent, payload.sent, signature]);
+    let stored = signatures.flat_map(|signature| {
         [
-            [bare_header, bare_payload, *bare],
-            [padded_header, padded_payload, *padded],
+            [header.bare, payload.bare, signature.bare],
+            [header.padded, payload.padded, signature.padded],
         ]
     });
-    names.add(&distinct(issued.chain(stored)));
+    names.add(issued.chain(stored));
     names.0
 }
 
@@ -56,61 +55,45 @@ fn twin(bare: &str) -> Option<String> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Segment<'a>(&'a str, &'static str);
 
-/// How a segment was sent, and how it is usually spelt: bare and padded. Of a signature there may be two.
+/// How a segment was sent, and how it is usually spelt.
 struct Spellings<'a> {
     sent: Segment<'a>,
-    usual: Vec<[Segment<'a>; 2]>,
+    bare: Segment<'a>,
+    padded: Segment<'a>,
 }
 
 impl<'a> Spellings<'a> {
     fn new(sent: &'a str, bare: &'a str) -> Self {
         let padding = padding(bare);
-        let sent = match sent.strip_prefix(bare) {
-            Some(rest) if rest == padding => Segment(bare, padding),
-            _ => Segment(sent, ""),
-        };
         Self {
-            sent,
-            usual: Vec::new(),
-        }
-        .and_of(Some(bare))
-    }
-
-    fn and_of(mut self, bare: Option<&'a str>) -> Self {
-        let usual = bare.map(|bare| [Segment(bare, ""), Segment(bare, padding(bare))]);
-        self.usual.extend(usual);
-        self
-    }
-
-    fn all(&self) -> impl Iterator<Item = Segment<'a>> {
-        [self.sent]
-            .into_iter()
-            .chain(self.usual.iter().flatten().copied())
-    }
-}
-
-/// Each of them once.
-fn distinct<'a, const N: usize>(
-    forms: impl Iterator<Item = [Segment<'a>; N]>,
-) -> Vec<[Segment<'a>; N]> {
-    let mut distinct: Vec<[Segment<'a>; N]> = Vec::with_capacity(8);
-    for form in forms {
-        if !distinct.contains(&form) {
-            distinct.push(form);
+            sent: match sent.strip_prefix(bare) {
+                Some(rest) if rest == padding => Segment(bare, padding),
+                _ => Segment(sent, ""),
+            },
+            bare: Segment(bare, ""),
+            padded: Segment(bare, padding),
         }
     }
-    distinct
+
+    fn all(&self) -> [Segment<'a>; 3] {
+        [self.sent, self.bare, self.padded]
+    }
 }
 
 struct Names(Vec<TokenId>);
 
 impl Names {
-    /// Adds the texts that these segments are, with dots between them. What is too long for an identifier names nothing.
-    fn add<const N: usize>(&mut self, forms: &[[Segment<'_>; N]]) {
+    /// Adds the texts that these segments are, with dots between them, each once. What is too long for an identifier names
+    /// nothing.
+    fn add<'a, const N: usize>(&mut self, forms: impl Iterator<Item = [Segment<'a>; N]>) {
+        let mut seen: Vec<[Segment<'a>; N]> = Vec::with_capacity(8);
         for form in forms {
-            let pieces = form
-                .iter()
-                .flat_map(|Segment(text, padding)| [".", text, padding]);
+            if seen.contains(&form) {
+                continue;
+            }
+            seen.push(form);
+            let pieces = form.iter();
+            let pieces = pieces.flat_map(|Segment(text, padding)| [".", *text, *padding]);
             let pieces: Vec<&str> = pieces.skip(1).collect();
             let length: usize = pieces.iter().map(|piece| piece.len()).sum();
             if length <= Identifier::MAX_BYTES {
