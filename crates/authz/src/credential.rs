@@ -31,6 +31,23 @@ impl CredentialKind {
             Self::ApiKey => "api_key",
         }
     }
+
+    /// What Choreo Connect calls it in its dynamic metadata: the `tokenType`.
+    pub fn token_type(self) -> &'static str {
+        match self {
+            Self::InternalKey => "Internal Key",
+            Self::Bearer => "JWT",
+            Self::ApiKey => "API Key",
+        }
+    }
+
+    /// The `keytype` of one that does not say, as Choreo Connect has it where it validates no subscriptions.
+    pub fn usual_key_type(self) -> &'static str {
+        match self {
+            Self::Bearer => "",
+            Self::InternalKey | Self::ApiKey => "PRODUCTION",
+        }
+    }
 }
 
 /// Where credentials are looked for. Header names are compared without case.

@@ -57,6 +57,8 @@ pub struct Permit {
     pub credential: Option<CredentialKind>,
     /// The credential's `jti`.
     pub identifier: Option<Identifier>,
+    /// Whether the credential is for production or for a sandbox, as it says itself: its `keytype`.
+    pub key_type: Option<Arc<str>>,
     /// Claims that a bearer token lacks, so that it cannot be revoked by everything.
     pub lacking: Lacking,
     /// Whether the signature had been verified before.
@@ -162,6 +164,7 @@ impl Policy {
             Ok(good) => Decision::Allow(Permit {
                 credential: good.map(|(good, _)| good.kind),
                 identifier: good.and_then(|(good, _)| good.facts.identifier.clone()),
+                key_type: good.and_then(|(good, _)| good.facts.key_type.clone()),
                 lacking: good.map_or(Lacking::NOTHING, |(good, _)| good.lacking()),
                 known: good.is_some_and(|(_, known)| known),
                 remove_headers: self.remove_headers(request.names),

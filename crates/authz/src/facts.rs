@@ -2,6 +2,8 @@
 //!
 //! It depends on the credential's text alone, so that it need not be read again from a text that is known.
 
+use std::sync::Arc;
+
 use rescind_revocation::{Identifier, TokenId};
 
 use crate::{
@@ -20,6 +22,8 @@ pub(crate) struct Facts {
     pub(crate) subject: Option<TokenId>,
     /// Its `jti`.
     pub(crate) identifier: Option<Identifier>,
+    /// Its `keytype`.
+    pub(crate) key_type: Option<Arc<str>>,
     pub(crate) exp: Date,
     pub(crate) nbf: Date,
     pub(crate) iat: Date,
@@ -53,6 +57,7 @@ impl Facts {
             app: id(claims.azp.0.as_ref()),
             subject: id(claims.entity_id.0.as_ref()),
             identifier: identifier.and_then(|jti| Identifier::new(jti).ok()),
+            key_type: claims.keytype.0.as_deref().map(Arc::from),
             exp: claims.exp,
             nbf: claims.nbf,
             iat: claims.iat,
@@ -62,7 +67,8 @@ impl Facts {
 
     /// Whether they are small enough to be kept: a `jti` of a few kilobytes is nothing to fill the memory with.
     pub(crate) fn are_small(&self) -> bool {
-        let length = |identifier: &Identifier| identifier.as_str().len();
-        self.identifier.as_ref().map_or(0, length) <= 128
+        let identifier = self.identifier.as_ref().map(Identifier::as_str);
+        let texts = [identifier, self.key_type.as_deref()];
+        texts.into_iter().flatten().all(|text| text.len() <= 128)
     }
 }

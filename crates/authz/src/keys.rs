@@ -31,7 +31,10 @@ pub struct KeySet {
 #[derive(Debug, Clone, Default)]
 pub struct IssuerKeys {
     jwks: Option<Jwks>,
+    /// The certificate without a `kid`.
     certificate: Option<VerificationKey>,
+    /// Certificates by their `kid`.
+    certificates: HashMap<Box<str>, VerificationKey>,
     /// One of these must be in `aud`; empty: it is not looked at.
     audience: Box<[Box<str>]>,
 }
@@ -51,6 +54,9 @@ pub enum KeyError {
     /// Too small to be safe, or too large to be quick.
     #[error("RSA key has {0} bits, outside 2048-8192")]
     RsaBits(usize),
+    /// Under an exponent of 1 everybody can sign, and the library verifies with no even or large one.
+    #[error("RSA public exponent is even, less than 3, or longer than 33 bits")]
+    RsaExponent,
     /// The cryptographic library does not take it.
     #[error("key is not valid")]
     Rejected,
@@ -124,9 +130,15 @@ impl IssuerKeys {
         }
     }
 
-    /// Adds the key for tokens without a `kid`, and for all tokens where there is no JWK Set.
+    /// Adds the key for tokens without a `kid`, and where there is no JWK Set for all whose `kid` names no certificate.
     pub fn with_certificate(mut self, key: VerificationKey) -> Self {
         self.certificate = Some(key);
+        self
+    }
+
+    /// Adds the key that alone verifies tokens with this `kid`. It takes the place of one of that name, in the JWK Set too.
+    pub fn with_certificate_of(mut self, kid: impl Into<Box<str>>, key: VerificationKey) -> Self {
+        self.certificates.insert(kid.into(), key);
         self
     }
 
@@ -146,12 +158,14 @@ impl IssuerKeys {
         self.find(kid).is_some()
     }
 
-    /// The key for a token. Where there is a JWK Set, a `kid` is looked for in it and nowhere else.
+    /// The one key for a token: nothing is tried. A `kid` is looked for among the certificates, then where there is a JWK
+    /// Set in it and nowhere else.
     pub(crate) fn find(&self, kid: Option<&str>) -> Option<&VerificationKey> {
-        match (kid, &self.jwks) {
+        let named = kid.and_then(|kid| self.certificates.get(kid));
+        named.or_else(|| match (kid, &self.jwks) {
             (Some(kid), Some(jwks)) => jwks.get(kid),
             _ => self.certificate.as_ref(),
-        }
+        })
     }
 }
 

@@ -7,13 +7,13 @@ use aws_lc_rs::{
     rand::SystemRandom,
     rsa::KeySize,
     signature::{
-        ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,
-        RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RsaEncoding,
-        RsaKeyPair,
+        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
+        EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384,
+        RSA_PKCS1_SHA512, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair,
     },
 };
 
-use crate::encoding::{encode, pad};
+use crate::encoding::{encode, padding};
 
 /// The access token of the documentation's first procedure.
 pub(crate) const EXAMPLE_TOKEN: &str = "eyJ4NXQiOiJNell4TW1Ga09HWXdNV0kwWldObU5EY3hOR1l3WW1NNFpUQTNNV0kyTkRBelpHUXpOR00wWkdSbE5qSmtPREZrWkRSaU9URmtNV0ZoTXpVMlpHVmxOZyIsImtpZCI6Ik16WXhNbUZrT0dZd01XSTBaV05tTkRjeE5HWXdZbU00WlRBM01XSTJOREF6WkdRek5HTTBaR1JsTmpKa09ERmtaRFJpT1RGa01XRmhNelUyWkdWbE5nX1JTMjU2IiwiYWxnIjoiUlMyNTYifQ.eyJzdWIiOiJ2YWppcmEtZGV2IiwiYXV0IjoiQVBQTElDQVRJT05fVVNFUiIsImF1ZCI6IkhEZVBINFluRHdjOWtsUHRROTY3MnpGVWZYa2EiLCJuYmYiOjE2MTk4NTIyOTYsImF6cCI6IkhEZVBINFluRHdjOWtsUHRROTY3MnpGVWZYa2EiLCJzY29wZSI6InJlYWQ6cGV0cyIsImlzcyI6Imh0dHBzOlwvXC9sb2NhbGhvc3Q6OTQ0M1wvb2F1dGgyXC90b2tlbiIsImV4cCI6MTYxOTg1NTg5NiwiaWF0IjoxNjE5ODUyMjk2LCJqdGkiOiI0ZTMzMGRiZC03NWM2LTRhYjUtYTc0OS1iOTQ5N2FhMzUyMWEifQ.jUzkrljwJu77FRGswRQ1uKBRDsHswwp1oRyjh-ULOf4pZ0faxCTKO2djpBBkxVtgaiv1YKtzhaqRUV_UgCLDAgVO76G-sntSXmN5ATEohwcJfSNRHzOsfiCem-kkgO6P2TE15x7G4hlTfufIiirVlXVjcv-4s3fTVCCd-rsm7JEgb9HM-W2GV6l8-CDJ1cfzEQxSnQ7hgueO9CzhTbSnfRNZrwxZtNxXQC8LZcKfNQAzBbOlScT0qB4iJj_FgOHdIlpLANC-IFeCO6UnChztGRqccyTWUSjNuQBtN3_jCb1MQig3m7b2ZSirDygnZ09oecxxxUC2Sj1mHM5i6LCsEA";
@@ -66,9 +66,17 @@ impl Signer {
         format!("{input}.{}", encode(&signature))
     }
 
+    /// Its modulus.
+    pub(crate) fn modulus(&self) -> &[u8] {
+        self.0
+            .public_key()
+            .modulus()
+            .big_endian_without_leading_zero()
+    }
+
     pub(crate) fn jwk(&self, kid: &str, more: &str) -> String {
         let key = self.0.public_key();
-        let n = encode(key.modulus().big_endian_without_leading_zero());
+        let n = encode(self.modulus());
         let e = encode(key.exponent().big_endian_without_leading_zero());
         format!(r#"{{"kty":"RSA","kid":"{kid}","n":"{n}","e":"{e}"{more}}}"#)
     }
@@ -91,6 +99,12 @@ impl Signer {
     }
 }
 
+/// Appends the padding that some encoders write.
+pub(crate) fn pad(mut text: String) -> String {
+    text.push_str(padding(&text));
+    text
+}
+
 pub(crate) fn jwks(keys: &[String]) -> String {
     format!(r#"{{"keys":[{}]}}"#, keys.join(","))
 }
@@ -103,14 +117,39 @@ pub(crate) fn pad_signature(token: &str) -> String {
 
 /// A token signed on P-256, and the JWK that verifies it.
 pub(crate) fn es256(kid: &str, header: &str, payload: &str) -> (String, String) {
-    let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+    ecdsa(
+        (&ECDSA_P256_SHA256_FIXED_SIGNING, "P-256"),
+        kid,
+        header,
+        payload,
+    )
+}
+
+/// A token signed on P-384, and the JWK that verifies it.
+pub(crate) fn es384(kid: &str, header: &str, payload: &str) -> (String, String) {
+    ecdsa(
+        (&ECDSA_P384_SHA384_FIXED_SIGNING, "P-384"),
+        kid,
+        header,
+        payload,
+    )
+}
+
+fn ecdsa(
+    (algorithm, curve): (&'static EcdsaSigningAlgorithm, &str),
+    kid: &str,
+    header: &str,
+    payload: &str,
+) -> (String, String) {
+    let key = EcdsaKeyPair::generate(algorithm).unwrap();
     let input = input(header, payload);
     let signature = key.sign(&SystemRandom::new(), input.as_bytes()).unwrap();
-    let (x, y) = key.public_key().as_ref()[1..].split_at(32);
+    let point = key.public_key().as_ref();
+    let (x, y) = point[1..].split_at(point.len() / 2);
     let (x, y) = (encode(x), encode(y));
     (
         format!("{input}.{}", encode(signature.as_ref())),
-        format!(r#"{{"kty":"EC","crv":"P-256","kid":"{kid}","x":"{x}","y":"{y}"}}"#),
+        format!(r#"{{"kty":"EC","crv":"{curve}","kid":"{kid}","x":"{x}","y":"{y}"}}"#),
     )
 }
 

@@ -15,11 +15,12 @@ use loose::{AudienceVisitor, Loose};
 
 use crate::{
     Algorithm, Lacking,
-    encoding::{decode_lenient, encode, is_something, pad},
+    encoding::{decode_lenient, is_something},
 };
 
 mod ecdsa;
 mod loose;
+mod names;
 
 /// The longest credential that is taken apart. Envoy refuses requests with more than 60 KiB of headers.
 pub(crate) const MAX_BYTES: usize = 64 * 1024;
@@ -27,10 +28,17 @@ pub(crate) const MAX_BYTES: usize = 64 * 1024;
 /// A JWT in compact form (RFC 7515 section 7.1).
 pub(crate) struct Token<'a> {
     /// What is signed: header and payload as they were sent.
-    pub(crate) signing_input: &'a str,
+    signing_input: &'a str,
     pub(crate) header: Header,
     pub(crate) claims: Claims,
     signature_text: &'a str,
+}
+
+/// A signed text (RFC 7515): what its header says of the signature, what is signed, and the signature in base64url.
+pub(crate) struct Jws<'a> {
+    pub(crate) header: &'a Header,
+    pub(crate) input: &'a [u8],
+    pub(crate) signature: &'a str,
 }
 
 /// The text is no token, or not one that has a single reading. Says nothing of the text.
@@ -61,6 +69,9 @@ pub(crate) struct Claims {
     pub(crate) entity_id: Name,
     #[serde(default)]
     pub(crate) token_type: Name,
+    /// For production or for a sandbox.
+    #[serde(default)]
+    pub(crate) keytype: Name,
     #[serde(default)]
     pub(crate) aud: Audience,
     #[serde(default)]
@@ -105,21 +116,21 @@ impl<'a> Token<'a> {
         if payload.contains('.') || !is_something(signature_text) {
             return Err(Malformed);
         }
-        let header: Header = object(header)?;
-        if &*header.alg == "none" {
-            return Err(Malformed);
-        }
         Ok(Self {
             signing_input,
-            header,
+            header: Header::read(header)?,
             claims: object(payload)?,
             signature_text,
         })
     }
 
-    /// The signature. It is long, and where the token is known nobody asks for it.
-    pub(crate) fn signature(&self) -> Vec<u8> {
-        decode_lenient(self.signature_text)
+    /// What has to be verified of it.
+    pub(crate) fn jws(&self) -> Jws<'_> {
+        Jws {
+            header: &self.header,
+            input: self.signing_input.as_bytes(),
+            signature: self.signature_text,
+        }
     }
 
     /// The `jti`, where there is one.
@@ -127,22 +138,13 @@ impl<'a> Token<'a> {
         Identifier::new(self.claims.jti.as_deref()?).ok()
     }
 
-    /// What may name this token in a revocation: its `jti`, else its signature as it was sent and in the two forms in
-    /// which a control plane may have stored it, so that another spelling of one signature is not another token. Nor is the
-    /// other signature that everybody can make of an ECDSA signature.
+    /// What may name this token in a revocation.
     pub(crate) fn ids(&self) -> Vec<TokenId> {
-        if let Some(jti) = self.claims.jti.as_deref().filter(|jti| !jti.is_empty()) {
-            return vec![TokenId::of(jti)];
-        }
-        let mut ids = vec![TokenId::of(self.signature_text)];
-        let signature = self.signature();
-        let twin = ecdsa::twin(&signature);
-        for signature in [Some(&signature), twin.as_ref()].into_iter().flatten() {
-            let canonical = encode(signature);
-            ids.push(TokenId::of(&canonical));
-            ids.push(TokenId::of(&pad(canonical)));
-        }
-        ids
+        let (header, payload) = self.signing_input.split_once('.').unwrap_or_default();
+        names::of(
+            self.claims.jti.as_deref(),
+            [header, payload, self.signature_text],
+        )
     }
 }
 
@@ -155,7 +157,23 @@ impl fmt::Debug for Token<'_> {
     }
 }
 
+impl Jws<'_> {
+    /// The signature. It is long, and where the token is known nobody asks for it.
+    pub(crate) fn signature(&self) -> Vec<u8> {
+        decode_lenient(self.signature)
+    }
+}
+
 impl Header {
+    /// Reads the first segment of a token.
+    pub(crate) fn read(segment: &str) -> Result<Self, Malformed> {
+        let header: Self = object(segment)?;
+        match &*header.alg {
+            "none" => Err(Malformed),
+            _ => Ok(header),
+        }
+    }
+
     /// The algorithm, if it is one that is taken.
     pub(crate) fn algorithm(&self) -> Option<Algorithm> {
         Algorithm::parse(&self.alg)

@@ -42,7 +42,7 @@ struct Ways {
 }
 
 impl VerifiedTokens {
-    /// Room for at least `capacity` credentials: 48 bytes each, taken at once, and some 250 more for each that is known.
+    /// Room for at least `capacity` credentials: 48 bytes each, taken at once, and some 350 more for each that is known.
     pub fn new(capacity: usize) -> Self {
         let sets = capacity.div_ceil(WAYS).max(1);
         Self {

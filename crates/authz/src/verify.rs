@@ -8,10 +8,11 @@ use std::sync::Arc;
 use rescind_revocation::UnixSeconds;
 
 use crate::{
-    Algorithm, Answer, CredentialKind, KeySet, Lacking, Reason, VerificationKey, VerifiedTokens,
+    Algorithm, Answer, CredentialKind, IssuerKeys, KeySet, Lacking, Reason, VerificationKey,
+    VerifiedTokens,
     facts::Facts,
     keys::Rejected,
-    token::{MAX_BYTES, Token},
+    token::{Jws, MAX_BYTES, Token},
     verified::Fingerprint,
 };
 
@@ -104,30 +105,18 @@ impl Verifier<'_> {
             CredentialKind::ApiKey => (self.keys.api_key(), Answer::ApiKeyFailed),
         };
         // Keys of API Manager itself: neither issuer nor `kid` is looked at.
-        let checked = key.map_or(Err(Reason::UnknownKey), |key| check(key, token));
+        let checked = key.map_or(Err(Reason::UnknownKey), |key| check(key, &token.jws()));
         checked.map_err(|reason| failure(answer, reason))
     }
 
     fn issuer_signature(&self, token: &Token<'_>) -> Result<(), Failure> {
-        let kid = token.header.kid.as_deref();
         let issuer = token
             .claims
             .iss
             .as_deref()
             .and_then(|issuer| self.keys.issuer(issuer))
             .ok_or(failure(Answer::InvalidCredentials, Reason::UnknownIssuer))?;
-        let key = issuer
-            .find(kid)
-            .ok_or(failure(Answer::Unclassified, Reason::UnknownKey))?;
-        check(key, token).map_err(|reason| {
-            let no_rsa_key =
-                token.header.algorithm().is_some_and(Algorithm::is_rsa) && !key.is_rsa();
-            let answer = match reason {
-                Reason::Algorithm if no_rsa_key || kid.is_none() => Answer::Unclassified,
-                _ => Answer::InvalidCredentials,
-            };
-            failure(answer, reason)
-        })?;
+        signed_by(issuer, &token.jws())?;
         match issuer.accepts(&token.claims.aud.0) {
             true => Ok(()),
             false => Err(failure(Answer::InvalidCredentials, Reason::Audience)),
@@ -154,21 +143,33 @@ fn is_internal(token: &Token<'_>) -> bool {
     token.claims.token_type.0.as_deref() == Some(INTERNAL_KEY)
 }
 
-fn check(key: &VerificationKey, token: &Token<'_>) -> Result<(), Reason> {
-    let algorithm = token.header.algorithm().ok_or(Reason::Algorithm)?;
+/// Whether the one key of this issuer that the header names has signed this.
+pub(crate) fn signed_by(issuer: &IssuerKeys, jws: &Jws<'_>) -> Result<(), Failure> {
+    let kid = jws.header.kid.as_deref();
+    let key = issuer
+        .find(kid)
+        .ok_or(failure(Answer::Unclassified, Reason::UnknownKey))?;
+    check(key, jws).map_err(|reason| {
+        let no_rsa_key = jws.header.algorithm().is_some_and(Algorithm::is_rsa) && !key.is_rsa();
+        let answer = match reason {
+            Reason::Algorithm if no_rsa_key || kid.is_none() => Answer::Unclassified,
+            _ => Answer::InvalidCredentials,
+        };
+        failure(answer, reason)
+    })
+}
+
+fn check(key: &VerificationKey, jws: &Jws<'_>) -> Result<(), Reason> {
+    let algorithm = jws.header.algorithm().ok_or(Reason::Algorithm)?;
     // RFC 7515 section 4.1.11: a demand that is not understood makes the signature invalid.
-    if token.header.is_critical() {
+    if jws.header.is_critical() {
         return Err(Reason::Signature);
     }
-    key.verify(
-        algorithm,
-        token.signing_input.as_bytes(),
-        &token.signature(),
-    )
-    .map_err(|rejected| match rejected {
-        Rejected::Algorithm => Reason::Algorithm,
-        Rejected::Signature => Reason::Signature,
-    })
+    key.verify(algorithm, jws.input, &jws.signature())
+        .map_err(|rejected| match rejected {
+            Rejected::Algorithm => Reason::Algorithm,
+            Rejected::Signature => Reason::Signature,
+        })
 }
 
 fn failure(answer: Answer, reason: Reason) -> Failure {

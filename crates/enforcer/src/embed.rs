@@ -1,8 +1,9 @@
 //! The enforcer inside a Rust proxy, without ext_authz: [`subscribe`], then [`Embedded::check`] each request, or put a
 //! [`Layer`] around a [`tower`] service.
 //!
-//! It is configured by the same file as the process, of which `enforcer.authService`, `enforcer.restServer` and `log` mean
-//! nothing here. A file with a `[next]` is refused: nobody asks it here, and what is left to it would pass.
+//! It is configured by the same file as the process, of which `enforcer.authService`, `enforcer.restServer`,
+//! `adapter.soapErrorInXMLEnabled` and `log` mean nothing here. A file with a `[next]` is refused: nobody asks it here, and
+//! what is left to it would pass. So is `jwtAuthn.allowMissing`: no `jwt_authn` stands before it.
 //!
 //! It keeps the same promises: a complete set before anything is decided, its own log before each ACK, the policy of
 //! [`crate::staleness`] when no adapter confirms the set any more.
@@ -90,6 +91,10 @@ pub fn subscribe(config: &Config) -> anyhow::Result<(Embedded, Background)> {
     ensure!(
         !config.next.is_configured(),
         "next.address: an enforcer inside a proxy asks nobody; leave [next] out"
+    );
+    ensure!(
+        !config.enforcer.security.leaves_missing_to_gateway(),
+        "enforcer.security.jwtAuthn.allowMissing: no Envoy says which requests need a token before an enforcer inside a proxy; set it to false"
     );
     let certificates = parts::certificates(config)?;
     let mut registry = registry("embedded enforcer", env!("CARGO_PKG_VERSION"));

@@ -63,9 +63,19 @@ impl Signer {
 
     /// A token with those claims, of [`ISSUER`] and good until 2286.
     pub(crate) fn token(&self, claims: &str) -> String {
+        self.token_until(9_999_999_999, claims)
+    }
+
+    /// The same, with another end.
+    pub(crate) fn token_until(&self, exp: u64, claims: &str) -> String {
+        self.token_of(self.kid, exp, claims)
+    }
+
+    /// The same, under another `kid` too.
+    pub(crate) fn token_of(&self, kid: &str, exp: u64, claims: &str) -> String {
         let encode = |text: &str| BASE64_URL_SAFE_NO_PAD.encode(text);
-        let header = format!(r#"{{"alg":"ES256","kid":"{}"}}"#, self.kid);
-        let payload = format!(r#"{{"iss":"{ISSUER}","exp":9999999999,{claims}}}"#);
+        let header = format!(r#"{{"alg":"ES256","kid":"{kid}"}}"#);
+        let payload = format!(r#"{{"iss":"{ISSUER}","exp":{exp},{claims}}}"#);
         let input = format!("{}.{}", encode(&header), encode(&payload));
         let signature = self
             .key

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{Context, Digest, SHA256, digest};
 use thiserror::Error;
 
 /// The text that names a token, an application or a subject: never empty, bounded, and masked wherever it is printed,
@@ -75,7 +75,21 @@ pub struct TokenId(u128);
 impl TokenId {
     /// The bits that stand for `identifier`.
     pub fn of(identifier: &str) -> Self {
-        Self(canonical_uuid(identifier.as_bytes()).unwrap_or_else(|| first_128_bits(identifier)))
+        let bytes = identifier.as_bytes();
+        Self(canonical_uuid(bytes).unwrap_or_else(|| first_128_bits(digest(&SHA256, bytes))))
+    }
+
+    /// The bits that stand for the identifier that these pieces are, one behind the other. None of them is copied.
+    pub fn of_pieces(pieces: &[&str]) -> Self {
+        // Only what is as long as a UUID can be one.
+        if pieces.iter().map(|piece| piece.len()).sum::<usize>() == UUID_LENGTH {
+            return Self::of(&pieces.concat());
+        }
+        let mut context = Context::new(&SHA256);
+        for piece in pieces {
+            context.update(piece.as_bytes());
+        }
+        Self(first_128_bits(context.finish()))
     }
 
     /// The identifier that these bits are, as a set or a packed range holds them.
@@ -95,12 +109,14 @@ impl fmt::Debug for TokenId {
     }
 }
 
-fn first_128_bits(identifier: &str) -> u128 {
-    let hash = digest(&SHA256, identifier.as_bytes());
-    hash.as_ref()[..16]
+fn first_128_bits(digest: Digest) -> u128 {
+    digest.as_ref()[..16]
         .iter()
         .fold(0, |bits, byte| bits << 8 | u128::from(*byte))
 }
+
+/// `8-4-4-4-12`.
+const UUID_LENGTH: usize = 36;
 
 /// Where the pairs of digits of a UUID stand.
 const PAIRS: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
@@ -122,7 +138,7 @@ static DIGITS: [u8; 256] = {
 ///
 /// Each request comes by here. Digits are random, so nothing branches on one: errors are gathered and looked at once.
 fn canonical_uuid(text: &[u8]) -> Option<u128> {
-    let text: &[u8; 36] = text.try_into().ok()?;
+    let text: &[u8; UUID_LENGTH] = text.try_into().ok()?;
     let mut seen = 0;
     let bytes = PAIRS.map(|at| {
         let [high, low] = [at, at + 1].map(|at| DIGITS[usize::from(text[at])]);
@@ -228,6 +244,15 @@ mod tests {
             let identifier = Identifier::new(text.as_str()).unwrap();
             prop_assert_eq!(identifier.id(), TokenId::of(&text));
             prop_assert!(identifier.to_string().chars().count() <= 14);
+        }
+
+        #[test]
+        fn an_identifier_is_the_same_in_pieces(pieces in proptest::collection::vec("\\PC{0,20}", 0..5), bits: u128, at in 0..=36_usize) {
+            let pieces: Vec<&str> = pieces.iter().map(String::as_str).collect();
+            prop_assert_eq!(TokenId::of_pieces(&pieces), TokenId::of(&pieces.concat()));
+            let uuid = uuid::Uuid::from_u128(bits).to_string();
+            let (front, back) = uuid.split_at(at);
+            prop_assert_eq!(TokenId::of_pieces(&[front, back]).as_u128(), bits);
         }
     }
 }

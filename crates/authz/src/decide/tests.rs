@@ -11,10 +11,13 @@ use crate::{
 };
 use CredentialKind::{ApiKey, Bearer, InternalKey};
 
+mod attacks;
+mod flaws;
 mod forged;
 mod gateway;
 mod keys;
 mod known;
+mod named;
 mod passing;
 mod revocation_only;
 mod revoked;
@@ -240,15 +243,16 @@ impl Row {
         self.decide_with(&KEYS)
     }
 
-    /// Decides, and again with signatures known from earlier rows and from this one: that must change nothing.
+    /// Decides, and again with signatures known from earlier rows and from this one, and with other methods: none of that
+    /// may change anything. Which methods pass on a stale set is decided elsewhere.
     pub(super) fn decide_with(&self, keys: &KeySet) -> Decision {
         static KNOWN: LazyLock<Arc<VerifiedTokens>> =
             LazyLock::new(|| Arc::new(VerifiedTokens::new(64)));
         let policy = self.policy();
         let decision = self.decide_by(&policy, keys);
         let knowing = policy.with_known(Arc::clone(&KNOWN));
-        for _ in 0..2 {
-            let mut again = self.decide_by(&knowing, keys);
+        for method in ["GET", "POST", "OPTIONS", "connect", ""] {
+            let mut again = self.decide_as(method, &knowing, keys);
             if let Decision::Allow(permit) = &mut again {
                 permit.known = false;
             }
@@ -268,13 +272,17 @@ impl Row {
     }
 
     pub(super) fn decide_by(&self, policy: &Policy, keys: &KeySet) -> Decision {
+        self.decide_as("GET", policy, keys)
+    }
+
+    fn decide_as(&self, method: &str, policy: &Policy, keys: &KeySet) -> Decision {
         let set = RevokedSet::new();
         set.apply(&self.revoked, "7-0a0b0c0d");
         let headers = Sent(&self.headers);
         let request = Request {
             names: self.route.as_ref(),
             verified: &self.verified,
-            ..Request::new("GET", &self.path, &headers)
+            ..Request::new(method, &self.path, &headers)
         };
         policy.decide(&request, keys, &set, UnixSeconds(self.now))
     }

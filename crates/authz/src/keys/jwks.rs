@@ -64,6 +64,7 @@ struct Jwk {
     kid: Option<String>,
     #[serde(rename = "use")]
     usage: Option<String>,
+    key_ops: Option<Vec<String>>,
     alg: Option<String>,
     crv: Option<String>,
     n: Option<String>,
@@ -74,7 +75,7 @@ struct Jwk {
 
 impl Jwk {
     fn key(self) -> Option<(Box<str>, VerificationKey)> {
-        if self.usage.as_deref().is_some_and(|usage| usage != "sig") {
+        if !self.is_for_signatures() {
             return None;
         }
         let only = match &self.alg {
@@ -95,6 +96,14 @@ impl Jwk {
             _ => return None,
         };
         Some((self.kid?.into(), key.ok()?))
+    }
+
+    /// RFC 7517 sections 4.2 and 4.3. What says neither may be used for anything; some who mean `verify` say `sign`.
+    fn is_for_signatures(&self) -> bool {
+        let usage = self.usage.as_deref().is_none_or(|usage| usage == "sig");
+        let operations = self.key_ops.as_deref();
+        let for_signatures = |operation: &String| matches!(&**operation, "verify" | "sign");
+        usage && operations.is_none_or(|all| all.iter().any(for_signatures))
     }
 
     /// The uncompressed point (SEC 1 section 2.3.3) of coordinates that RFC 7518 section 6.2.1 wants in full length.

@@ -37,6 +37,8 @@ fn a_key_set_is_read_by_kid() {
 fn what_cannot_be_used_is_skipped_and_takes_nothing_away() {
     let json = jwks(&[
         ISSUER_A.jwk("encryption", r#","use":"enc""#),
+        ISSUER_A.jwk("wrapping", r#","key_ops":["wrapKey","encrypt"]"#),
+        ISSUER_A.jwk("signing", r#","key_ops":[]"#),
         ISSUER_A.jwk("unknown-algorithm", r#","alg":"RSA-OAEP""#),
         ISSUER_A.jwk("unfitting", r#","alg":"ES256""#),
         r#"{"kty":"oct","kid":"secret","k":"c2VjcmV0"}"#.into(),
@@ -45,11 +47,11 @@ fn what_cannot_be_used_is_skipped_and_takes_nothing_away() {
         r#"{"kty":"EC","crv":"P-256","kid":"short","x":"AQ","y":"AQ"}"#.into(),
         r#"{"kty":"OKP","crv":"X25519","kid":"exchange","x":"AQ"}"#.into(),
         "7".into(),
-        ISSUER_A.jwk("good", ""),
+        ISSUER_A.jwk("good", r#","key_ops":["verify"],"use":"sig""#),
         ISSUER_B.jwk("good", ""),
     ]);
     let jwks = Jwks::parse(json.as_bytes()).unwrap();
-    assert_eq!((jwks.len(), jwks.skipped()), (1, 10));
+    assert_eq!((jwks.len(), jwks.skipped()), (1, 12));
     assert!(jwks.get("good").is_some());
 }
 
@@ -127,6 +129,26 @@ fn a_small_rsa_key_is_refused_by_its_size() {
 }
 
 #[test]
+fn an_exponent_that_nothing_can_be_verified_with_is_refused() {
+    let key = |e: &[u8]| VerificationKey::rsa(ISSUER_A.modulus(), e, None).err();
+    for e in [
+        &[][..],
+        &[0],
+        &[1],
+        &[2],
+        &[0, 0, 1],
+        &[1, 0, 0],
+        &[2, 0, 0, 0, 1],
+        &[0xff; 9],
+    ] {
+        assert_eq!(key(e), Some(KeyError::RsaExponent), "{e:?}");
+    }
+    for e in [&[3][..], &[0, 3], &[17], &[1, 0, 1], &[1, 0, 0, 0, 1]] {
+        assert_eq!(key(e), None, "{e:?}");
+    }
+}
+
+#[test]
 fn a_kid_is_looked_for_in_the_jwks_alone() {
     let jwks = Jwks::parse(jwks(&[ISSUER_A.jwk("a", "")]).as_bytes()).unwrap();
     let certificate = || VerificationKey::from_pem(OWN.public_pem().as_bytes()).unwrap();
@@ -136,6 +158,44 @@ fn a_kid_is_looked_for_in_the_jwks_alone() {
     assert!(certificate.knows(Some("anything")) && certificate.knows(None));
     let empty = IssuerKeys::from_jwks(Jwks::default());
     assert!(!empty.knows(Some("a")) && !empty.knows(None));
+}
+
+#[test]
+fn a_kid_that_names_a_certificate_has_that_key_and_no_other() {
+    let pem = |signer: &crate::testing::Signer| {
+        VerificationKey::from_pem(signer.public_pem().as_bytes()).unwrap()
+    };
+    let found = |keys: &IssuerKeys, kid: Option<&str>, signer: &crate::testing::Signer| {
+        let token = signer.sign(r#"{"alg":"RS256"}"#, "{}");
+        let (input, signature) = token.rsplit_once('.').unwrap();
+        let signature = crate::encoding::decode_lenient(signature);
+        let key = keys.find(kid)?;
+        let verified = key.verify(Algorithm::Rs256, input.as_bytes(), &signature);
+        Some(verified.is_ok())
+    };
+    let named = IssuerKeys::default()
+        .with_certificate_of("a", pem(&ISSUER_A))
+        .with_certificate_of("b", pem(&ISSUER_B));
+    for (kid, signer) in [("a", &*ISSUER_A), ("b", &*ISSUER_B)] {
+        assert_eq!(found(&named, Some(kid), signer), Some(true), "{kid}");
+        assert_eq!(found(&named, Some(kid), &OWN), Some(false), "{kid}");
+    }
+    assert_eq!(found(&named, Some("a"), &ISSUER_B), Some(false));
+    // No other key is tried where the name fits none.
+    assert!(!named.knows(Some("c")) && !named.knows(Some("A")) && !named.knows(Some("")));
+    assert!(!named.knows(None));
+
+    let usual = named.clone().with_certificate(pem(&OWN));
+    assert_eq!(found(&usual, Some("c"), &OWN), Some(true));
+    assert_eq!(found(&usual, None, &OWN), Some(true));
+    assert_eq!(found(&usual, Some("a"), &OWN), Some(false));
+
+    let jwks = Jwks::parse(jwks(&[OWN.jwk("a", ""), OWN.jwk("j", "")]).as_bytes()).unwrap();
+    let both = IssuerKeys::from_jwks(jwks).with_certificate_of("a", pem(&ISSUER_A));
+    assert_eq!(found(&both, Some("a"), &ISSUER_A), Some(true));
+    assert_eq!(found(&both, Some("a"), &OWN), Some(false));
+    assert_eq!(found(&both, Some("j"), &OWN), Some(true));
+    assert!(!both.knows(Some("c")) && !both.knows(None));
 }
 
 #[test]

@@ -28,13 +28,19 @@ pub(crate) enum Rejected {
 const MIN_RSA_BITS: usize = 2048;
 const MAX_RSA_BITS: usize = 8192;
 
+/// The longest public exponent that the library verifies with.
+const MAX_EXPONENT_BITS: usize = 33;
+
 impl VerificationKey {
     /// An RSA key from its modulus and public exponent, both big-endian. With `only`, for that algorithm alone.
     pub(crate) fn rsa(n: &[u8], e: &[u8], only: Option<Algorithm>) -> Result<Self, KeyError> {
         let (n, e) = (without_leading_zeros(n), without_leading_zeros(e));
-        let bits = n.len() * 8 - n.first().map_or(0, |byte| byte.leading_zeros() as usize);
+        let bits = bits(n);
         if !(MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) {
             return Err(KeyError::RsaBits(bits));
+        }
+        if !is_exponent(e) {
+            return Err(KeyError::RsaExponent);
         }
         let components = RsaPublicKeyComponents { n, e };
         let parsed = Algorithm::RSA
@@ -105,6 +111,18 @@ impl fmt::Debug for VerificationKey {
             .field(&self.algorithms().collect::<Vec<_>>())
             .finish()
     }
+}
+
+/// Whether `e` is odd and at least 3 (RFC 8017 section 3.1), and not too long.
+fn is_exponent(e: &[u8]) -> bool {
+    let is_odd = e.last().is_some_and(|last| last % 2 == 1);
+    is_odd && (2..=MAX_EXPONENT_BITS).contains(&bits(e))
+}
+
+/// How many bits a number has that begins with no zero byte.
+fn bits(number: &[u8]) -> usize {
+    let zeros = number.first().map_or(0, |byte| byte.leading_zeros());
+    number.len() * 8 - zeros as usize
 }
 
 fn without_leading_zeros(bytes: &[u8]) -> &[u8] {

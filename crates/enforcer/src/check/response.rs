@@ -37,11 +37,21 @@ pub(super) fn write(
         let id = http.map(HttpRequest::correlation_id).unwrap_or_default();
         field(fields, "correlationID", &id);
         field(fields, REPLY.0, REPLY.1);
-        if let (Some(http), Decision::Allow(_)) = (http, &verdict.decision) {
+        if let (Some(http), Decision::Allow(permit)) = (http, &verdict.decision) {
             field(fields, "originalPath", http.path_without_query());
+            credential_metadata(fields, permit);
         }
         own_metadata(fields, verdict);
     });
+}
+
+/// What the original tells its interceptors of the credential; but never `token`, the credential itself.
+fn credential_metadata(fields: &mut Vec<u8>, permit: &Permit) {
+    if let Some(kind) = permit.credential {
+        let key_type = permit.key_type.as_deref();
+        field(fields, "tokenType", kind.token_type());
+        field(fields, "keyType", key_type.unwrap_or(kind.usual_key_type()));
+    }
 }
 
 /// What is put behind somebody else's answer: it merges into the metadata that stands there (and takes the place of keys of

@@ -25,8 +25,10 @@ use crate::{
 };
 
 mod gateway;
+mod methods;
 mod next;
 mod stale;
+mod told;
 
 const NOW: UnixSeconds = UnixSeconds(1_700_000_000);
 
@@ -57,6 +59,10 @@ fn unready() -> Fixture {
 }
 
 fn with_policy(policy: Policy) -> Fixture {
+    with_settings(policy, StaleSettings::default())
+}
+
+fn with_settings(policy: Policy, settings: StaleSettings) -> Fixture {
     let signer = Signer::new("a");
     let jwks = Jwks::parse(jwks(&[&signer]).as_bytes()).unwrap();
     let mut keys = KeySet::default();
@@ -72,7 +78,6 @@ fn with_policy(policy: Policy) -> Fixture {
     let age = Age::new(clock.clone());
     let readiness = Readiness::new(&Health::new());
     let metrics = Metrics::register(&mut Registry::default());
-    let settings = StaleSettings::default();
     let engine = Engine::new(
         policy,
         keys,

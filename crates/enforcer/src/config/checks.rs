@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use rescind_runtime::config::{HostPort, Problems};
 use rustls_pki_types::ServerName;
 
-use super::{Config, Enforcer, Next, Role, Security, TokenService, VerificationMode, Xds};
+use super::{Config, Enforcer, Next, Security, VerificationMode, Xds};
+
+mod token_services;
 
 /// Adapters send up to 3.5 MiB; the original's own limit is the least that is sure to be enough.
 const LEAST_XDS_MESSAGE: usize = 4 * 1024 * 1024;
@@ -31,7 +33,7 @@ const MOST_CALLS: usize = 65_536;
 pub(super) fn check(config: &Config, problems: &mut Problems) {
     listeners(config, problems);
     names(&config.enforcer.security, problems);
-    token_services(&config.enforcer.security, problems);
+    token_services::check(&config.enforcer.security, problems);
     adapters(&config.xds, problems);
     staleness(config, problems);
     next(&config.next, problems);
@@ -169,70 +171,6 @@ fn names(security: &Security, problems: &mut Problems) {
 pub(crate) fn is_header_name(name: &str) -> bool {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !name.is_empty() && name.bytes().all(token)
-}
-
-fn token_services(security: &Security, problems: &mut Problems) {
-    let mut taken: HashMap<(u8, &str), usize> = HashMap::new();
-    for (at, service) in security.token_service.iter().enumerate() {
-        let key = format!("enforcer.security.tokenService[{at}]");
-        token_service(&key, service, problems);
-        let identity = match service.role() {
-            Role::Issuer => (0, service.issuer.as_str()),
-            Role::ApiKey => (1, ""),
-            Role::InternalKey => (2, ""),
-        };
-        if let Some(first) = taken.insert(identity, at) {
-            let what = match service.role() {
-                Role::Issuer => format!("{key}.issuer"),
-                Role::ApiKey | Role::InternalKey => format!("{key}.name"),
-            };
-            problems.add(
-                what,
-                format!("the same as in enforcer.security.tokenService[{first}], expected one table for each"),
-            );
-        }
-    }
-}
-
-fn token_service(key: &str, service: &TokenService, problems: &mut Problems) {
-    let issuer = service.role() == Role::Issuer;
-    if issuer && service.issuer.is_empty() {
-        problems.add(
-            format!("{key}.issuer"),
-            "missing, expected the `iss` that the tokens of this service carry",
-        );
-    }
-    let has_certificate =
-        !service.certificate_file_path.is_empty() || !service.certificate_alias.is_empty();
-    if !has_certificate && service.jwks_url.is_empty() {
-        problems.add(
-            key,
-            "has no key, expected jwksURL, certificateFilePath or certificateAlias",
-        );
-    }
-    if !issuer && !has_certificate && !service.jwks_url.is_empty() {
-        problems.add(
-            format!("{key}.certificateFilePath"),
-            "missing, expected a certificate: a JWK Set is not used for keys of API Manager",
-        );
-    }
-    if !service.jwks_url.is_empty() && !is_jwks_url(&service.jwks_url) {
-        problems.add(
-            format!("{key}.jwksURL"),
-            format!(
-                "expected https://.., http://.. or file:///.., found {:?}",
-                service.jwks_url
-            ),
-        );
-    }
-}
-
-fn is_jwks_url(url: &str) -> bool {
-    reqwest::Url::parse(url).is_ok_and(|url| match url.scheme() {
-        "https" | "http" => url.has_host() && url.username().is_empty() && url.password().is_none(),
-        "file" => url.to_file_path().is_ok(),
-        _ => false,
-    })
 }
 
 fn adapters(config: &Xds, problems: &mut Problems) {

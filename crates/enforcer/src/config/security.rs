@@ -109,6 +109,8 @@ pub struct TokenService {
     pub certificate_alias: String,
     /// The certificate or public key, PEM.
     pub certificate_file_path: String,
+    /// Certificates or public keys that each verify the tokens of one `kid`, and those alone.
+    pub certificates: Vec<KidCertificate>,
     /// The issuer's JWK Set: `https://`, `http://` or `file://`.
     #[serde(rename = "jwksURL")]
     pub jwks_url: String,
@@ -117,6 +119,16 @@ pub struct TokenService {
     pub ca_file: String,
     /// One of these must be in a token's `aud`; empty: `aud` is not looked at.
     pub audience: Vec<String>,
+}
+
+/// The certificate of one `kid`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct KidCertificate {
+    /// The `kid` of the tokens that it verifies.
+    pub kid: String,
+    /// The certificate or public key, PEM.
+    pub file_path: String,
 }
 
 /// What a token service's keys are for.
@@ -155,12 +167,16 @@ impl Security {
             VerificationMode::Full | VerificationMode::JwtAuthn => Verification::Full,
             VerificationMode::TimeOnly => Verification::TimeOnly,
         };
-        let gateway = self.verification == VerificationMode::JwtAuthn;
         let outbound = self.auth_header.enable_outbound_auth_header;
         Policy::new(names, verification, outbound)
             .with_skew(self.skew)
             .with_required(self.required())
-            .with_missing_allowed(next.is_configured() || gateway && self.jwt_authn.allow_missing)
+            .with_missing_allowed(next.is_configured() || self.leaves_missing_to_gateway())
+    }
+
+    /// Whether a request without a credential passes because Envoy's `jwt_authn` has decided that it needs none.
+    pub fn leaves_missing_to_gateway(&self) -> bool {
+        self.verification == VerificationMode::JwtAuthn && self.jwt_authn.allow_missing
     }
 
     /// The keys of the metadata in which verified payloads are; none where they are not believed.

@@ -268,7 +268,7 @@ fn each_wrong_value_is_named_with_its_line_and_what_would_be_right() {
         ),
         (
             service("issuer = 'a'\n"),
-            "enforcer.security.tokenService[0]: has no key, expected jwksURL, certificateFilePath or certificateAlias",
+            "enforcer.security.tokenService[0]: has no key, expected jwksURL, certificateFilePath, certificateAlias or certificates",
         ),
         (
             service("issuer = 'a'\njwksURL = 'ftp://a'\n"),
@@ -277,6 +277,26 @@ fn each_wrong_value_is_named_with_its_line_and_what_would_be_right() {
         (
             service("name = 'APIM APIkey'\njwksURL = 'https://a'\n"),
             "enforcer.security.tokenService[0].certificateFilePath: missing, expected a certificate: a JWK Set is not used for keys of API Manager",
+        ),
+        (
+            service("issuer = 'a'\ncertificates = [{ kid = 'k' }]\n"),
+            "enforcer.security.tokenService[0].certificates[0].filePath: missing, expected the PEM file of a certificate or public key",
+        ),
+        (
+            service("issuer = 'a'\ncertificates = [{ filePath = '/a' }]\n"),
+            "enforcer.security.tokenService[0].certificates[0].kid: missing, expected the `kid` of the tokens that it verifies",
+        ),
+        (
+            service(
+                "issuer = 'a'\ncertificates = [{ kid = 'k', filePath = '/a' }, { kid = 'k', filePath = '/b' }]\n",
+            ),
+            "enforcer.toml:3: enforcer.security.tokenService[0].certificates[1].kid: \"k\" is that of certificates[0] too, expected another",
+        ),
+        (
+            service(
+                "name = 'APIM APIkey'\ncertificateFilePath = '/a'\ncertificates = [{ kid = 'k', filePath = '/a' }]\n",
+            ),
+            "enforcer.toml:4: enforcer.security.tokenService[0].certificates: expected none: the `kid` of keys of API Manager is not looked at",
         ),
         (
             format!("{SERVICE}{SERVICE}"),

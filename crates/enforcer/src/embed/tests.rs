@@ -13,6 +13,7 @@ use super::*;
 use crate::{
     age::Age,
     clock::ManualClock,
+    config::VerificationMode,
     keys::Keys,
     metrics::Metrics,
     readiness::Readiness,
@@ -177,5 +178,16 @@ fn nobody_behind_it_is_asked_so_none_may_be_configured() {
     config.next.address = "enforcer".to_owned();
     let error = subscribe(&config).unwrap_err();
     let text = "next.address: an enforcer inside a proxy asks nobody; leave [next] out";
+    assert_eq!(error.to_string(), text);
+}
+
+#[test]
+fn nobody_before_it_has_verified_anything_so_nothing_passes_for_that() {
+    let mut config = Config::default();
+    let security = &mut config.enforcer.security;
+    security.verification = VerificationMode::JwtAuthn;
+    security.jwt_authn.allow_missing = true;
+    let error = subscribe(&config).unwrap_err();
+    let text = "enforcer.security.jwtAuthn.allowMissing: no Envoy says which requests need a token before an enforcer inside a proxy; set it to false";
     assert_eq!(error.to_string(), text);
 }

@@ -18,7 +18,7 @@ use rescind_runtime::{
 use thiserror::Error;
 use tracing::warn;
 
-use crate::config::{Role, Security, TokenService};
+use crate::config::{KidCertificate, Role, Security, TokenService};
 
 /// The longest document that is read.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -32,12 +32,15 @@ pub(super) struct Source {
     /// The token service's place in the configuration.
     pub(super) service: usize,
     name: String,
+    /// Where in the table of its token service.
+    key: String,
     place: Place,
 }
 
 #[derive(Debug)]
 enum Place {
-    Certificate(PathBuf),
+    /// With the `kid` that it is for, if it is for one alone.
+    Certificate(PathBuf, Option<Box<str>>),
     File(PathBuf),
     Url(Url, Client),
 }
@@ -84,19 +87,25 @@ pub(super) fn of(
 ) -> anyhow::Result<Vec<Source>> {
     let mut sources = Vec::new();
     for (at, (service, trust)) in security.token_service.iter().zip(trust).enumerate() {
-        let source = |place| Source {
+        let source = |key: &str, place| Source {
             service: at,
             name: service.name.clone(),
+            key: format!("{}.{key}", key_of(at)),
             place,
         };
         if let Some(path) = certificate(at, service, trust_store)? {
-            sources.push(source(Place::Certificate(path)));
+            let place = Place::Certificate(path, None);
+            sources.push(source("certificateFilePath", place));
+        }
+        for (n, KidCertificate { kid, file_path }) in service.certificates.iter().enumerate() {
+            let place = Place::Certificate(file_path.into(), Some(kid.as_str().into()));
+            sources.push(source(&format!("certificates[{n}].filePath"), place));
         }
         if service.role() == Role::Issuer && !service.jwks_url.is_empty() {
             let place = jwks(&service.jwks_url, trust);
             let place =
                 place.map_err(|error| UsageError::of(format!("{}.jwksURL", key_of(at)), error))?;
-            sources.push(source(place));
+            sources.push(source("jwksURL", place));
         }
     }
     Ok(sources)
@@ -162,18 +171,22 @@ fn jwks(text: &str, trust: &Trust) -> anyhow::Result<Place> {
 
 impl Source {
     /// The dotted key that names this place.
-    pub(super) fn key(&self) -> String {
-        let key = match &self.place {
-            Place::Certificate(_) => "certificateFilePath",
-            Place::File(_) | Place::Url(..) => "jwksURL",
-        };
-        format!("{}.{key}", key_of(self.service))
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The `kid` of the tokens that its certificate is for, if it is for those alone.
+    pub(super) fn kid(&self) -> Option<&str> {
+        match &self.place {
+            Place::Certificate(_, kid) => kid.as_deref(),
+            Place::File(_) | Place::Url(..) => None,
+        }
     }
 
     /// Reads what must be there when the process starts.
     pub(super) fn read_at_start(&self) -> Option<Result<Document, LoadError>> {
         match &self.place {
-            Place::Certificate(path) => Some(read(path).and_then(of_certificate)),
+            Place::Certificate(path, _) => Some(read(path).and_then(of_certificate)),
             Place::File(_) | Place::Url(..) => None,
         }
     }
@@ -182,14 +195,14 @@ impl Source {
     pub(super) fn url(&self) -> Option<&Url> {
         match &self.place {
             Place::Url(url, _) => Some(url),
-            Place::Certificate(_) | Place::File(_) => None,
+            Place::Certificate(..) | Place::File(_) => None,
         }
     }
 
     /// Reads or fetches.
     pub(super) async fn load(&self) -> Result<Document, LoadError> {
         match &self.place {
-            Place::Certificate(path) => read(path).and_then(of_certificate),
+            Place::Certificate(path, _) => read(path).and_then(of_certificate),
             Place::File(path) => read(path).and_then(of_jwks),
             Place::Url(url, client) => fetch(client, url).await.and_then(of_jwks),
         }
@@ -200,7 +213,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = &self.name;
         match &self.place {
-            Place::Certificate(path) | Place::File(path) => {
+            Place::Certificate(path, _) | Place::File(path) => {
                 write!(f, "{name} ({})", path.display())
             }
             Place::Url(url, _) => write!(f, "{name} ({url})"),

@@ -51,6 +51,8 @@ struct Service {
     /// Empty until it was loaded; `None` where the service has none.
     jwks: Option<Jwks>,
     certificate: Option<VerificationKey>,
+    /// By `kid`.
+    certificates: BTreeMap<Box<str>, VerificationKey>,
 }
 
 impl Store {
@@ -67,6 +69,7 @@ impl Store {
             audience: service.audience.clone(),
             jwks: (!service.jwks_url.is_empty()).then(Jwks::default),
             certificate: None,
+            certificates: BTreeMap::new(),
         });
         let state = State {
             services: services.collect(),
@@ -106,9 +109,12 @@ impl Store {
         let news = state.untried.remove(&at) | state.failing.remove(&at).is_some();
         log_loaded(source, &loaded, news);
         let service = &mut state.services[source.service];
-        match loaded {
-            Loaded::Jwks(jwks) => service.jwks = Some(jwks),
-            Loaded::Certificate(key) => service.certificate = Some(key),
+        match (loaded, source.kid()) {
+            (Loaded::Jwks(jwks), _) => service.jwks = Some(jwks),
+            (Loaded::Certificate(key), None) => service.certificate = Some(key),
+            (Loaded::Certificate(key), Some(kid)) => {
+                service.certificates.insert(kid.into(), key);
+            }
         }
         state.loaded_at[at] = when;
         // The same keys published again would make every verified token unknown.
@@ -170,7 +176,10 @@ impl Service {
             None => IssuerKeys::default(),
         };
         let audience = self.audience.iter().map(|name| name.as_str().into());
-        let keys = keys.with_audience(audience);
+        let named = self.certificates.iter();
+        let keys = named.fold(keys.with_audience(audience), |keys, (kid, key)| {
+            keys.with_certificate_of(kid.clone(), key.clone())
+        });
         match &self.certificate {
             Some(key) => keys.with_certificate(key.clone()),
             None => keys,

@@ -14,6 +14,8 @@ use crate::{
     testing::{Certificates, ISSUER, Signer, jwks},
 };
 
+mod certificates;
+
 struct Fixture {
     certificates: Certificates,
     health: Health,

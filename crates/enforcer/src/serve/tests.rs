@@ -76,9 +76,13 @@ impl Served {
     }
 
     async fn has_begun(&self, calls: usize) {
-        while self.begun.load(SeqCst) < calls {
-            tokio::task::yield_now().await;
-        }
+        let begun = async {
+            while self.begun.load(SeqCst) < calls {
+                tokio::task::yield_now().await;
+            }
+        };
+        let patience = std::time::Duration::from_secs(60);
+        tokio::time::timeout(patience, begun).await.unwrap();
     }
 }
 

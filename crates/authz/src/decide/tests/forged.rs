@@ -77,31 +77,6 @@ fn a_key_of_one_issuer_never_verifies_a_token_of_another() {
 }
 
 #[test]
-fn what_a_token_brings_about_its_own_key_is_not_looked_at() {
-    for more in [
-        format!(r#""jwk":{}"#, ISSUER_B.jwk("a", "")),
-        r#""jku":"https://evil/jwks""#.to_owned(),
-        r#""x5u":"https://evil/cert""#.to_owned(),
-        r#""x5c":["AQAB"]"#.to_owned(),
-    ] {
-        let header = format!(r#"{{"alg":"RS256","kid":"a",{more}}}"#);
-        row("its own key")
-            .bearer(ISSUER_B.sign(&header, &payload()))
-            .denied(Answer::InvalidCredentials, Reason::Signature, Bearer);
-    }
-}
-
-#[test]
-fn a_demand_that_is_not_understood_makes_the_signature_invalid() {
-    for crit in [r#"["b64"]"#, r#"["exp"]"#, "[]", "true"] {
-        let header = format!(r#"{{"alg":"RS256","kid":"a","b64":true,"crit":{crit}}}"#);
-        row("crit")
-            .bearer(ISSUER_A.sign(&header, &payload()))
-            .denied(Answer::InvalidCredentials, Reason::Signature, Bearer);
-    }
-}
-
-#[test]
 fn a_changed_token_never_passes() {
     let good = ISSUER_A.sign(r#"{"alg":"RS256","kid":"a"}"#, &payload());
     let signature = good.rsplit('.').next().unwrap();
@@ -173,24 +148,6 @@ fn a_header_that_says_two_things_says_nothing() {
         row("a header that is none")
             .bearer(ISSUER_A.sign(header, &payload()))
             .denied(Answer::UndecodableJwt, Reason::Malformed, Bearer);
-    }
-}
-
-#[test]
-fn a_kid_is_a_name_and_nothing_else() {
-    for kid in [
-        "../../../../dev/null",
-        "a' OR '1'='1",
-        "a;cat /etc/passwd",
-        "A",
-        "a ",
-        "",
-        "https://evil/a",
-    ] {
-        let header = format!(r#"{{"alg":"RS256","kid":"{kid}"}}"#);
-        row("a kid that nobody has")
-            .bearer(ISSUER_A.sign(&header, &payload()))
-            .denied(Answer::Unclassified, Reason::UnknownKey, Bearer);
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
-    encoding::{decode_lenient, encode, pad},
-    testing::{eddsa, es256},
+    encoding::{decode_lenient, encode},
+    testing::{eddsa, es256, pad},
 };
 
 /// FIPS 186-4, D.1.2.3, as two halves.

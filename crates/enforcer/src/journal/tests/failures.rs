@@ -1,6 +1,7 @@
 //! Disks that are full, and folders that cannot be used.
 
 use super::*;
+use crate::testing::patiently;
 
 struct Fixture {
     clock: Arc<ManualClock>,
@@ -215,9 +216,7 @@ fn an_image_that_fails_takes_its_file_with_it() {
     // Cut while it is written, it is not what was written.
     fs::write(image(folder.path()), b"").unwrap();
     gate.open();
-    while files(folder.path()) != ["lock", "log.new"] {
-        std::thread::yield_now();
-    }
+    patiently(|| files(folder.path()) == ["lock", "log.new"]);
     assert!(journal.is_writing(), "nobody has asked yet");
 }
 
