@@ -19,6 +19,7 @@ mod unused;
 
 pub use control_plane::{Broker, BrokerMode, BrokerTls, ControlPlane};
 pub(crate) use control_plane::{path, set};
+pub(crate) use passthrough::MOST_CALLS;
 pub use passthrough::Passthrough;
 pub use peers::PeersSection;
 

@@ -34,15 +34,7 @@ pub(super) async fn drive<S: Source, M: Streamed>(
         () = outlet.gone() => return,
         first = first_request(&mut requests, inner.settings.first_request_timeout) => first,
     };
-    let opening = first.and_then(M::opening).and_then(|opening| {
-        match inner.registry.admit(peer.identity()) {
-            true => Ok(opening),
-            false => Err(Status::resource_exhausted(
-                "too many streams are open for this client's certificate",
-            )),
-        }
-    });
-    match opening {
+    match first.and_then(M::opening) {
         Ok(opening) => serve::<S, M>(inner, peer, opening, requests, outlet).await,
         Err(status) => {
             inner.metrics.refused.inc();

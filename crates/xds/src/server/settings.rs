@@ -35,8 +35,14 @@ pub struct Settings {
     pub error_text_bytes: usize,
     /// So many names one stream may subscribe to.
     pub max_names: usize,
-    /// So many streams may be open at once for one identity.
+    /// So many streams may be open at once for one identity, counted from their opening.
     pub max_streams: usize,
+    /// So many of them on one connection.
+    pub max_streams_per_connection: usize,
+    /// A request of more than so many bytes takes room while it comes, and has [`Self::first_request_timeout`] for that.
+    pub small_request_bytes: usize,
+    /// So much room is there for such requests together; on one connection, for one of the largest.
+    pub large_requests_bytes: usize,
     /// So many chunks of full syncs are under way at once; live pushes do not count.
     pub full_sync_places: usize,
     /// A chunk that is not ACKed within this time gives its place to another stream.
@@ -103,6 +109,9 @@ impl Default for Settings {
             error_text_bytes: 4 * 1024,
             max_names: 1000,
             max_streams: 10_000,
+            max_streams_per_connection: 1000,
+            small_request_bytes: 16 * 1024,
+            large_requests_bytes: 64 * 1024 * 1024,
             full_sync_places: 16,
             place_time: Duration::from_secs(1),
             walk_pause: Duration::from_millis(50),

@@ -20,6 +20,7 @@ use crate::{
 };
 
 mod ends;
+mod limits;
 mod timing;
 
 async fn served(source: FakeSource) -> (Arc<FakeSource>, Served) {

@@ -35,7 +35,6 @@ pub(super) struct OpenStream<S: Source> {
     shared: Arc<Shared>,
     wake: Arc<Notify>,
     id: StreamId,
-    opening: Opening,
     client: Client,
 }
 
@@ -86,7 +85,6 @@ impl<S: Source> OpenStream<S> {
             shared,
             wake,
             id,
-            opening,
             client,
         }
     }
@@ -164,7 +162,7 @@ impl<S: Source> OpenStream<S> {
                 Step::Send(sent) => self.send(*sent, outlet),
                 Step::Late => {
                     warn!(
-                        instance = self.opening.instance,
+                        instance = self.client.instance,
                         address = self.shared.peer.shown(),
                         "client is STALE: it has not ACKed for {} s",
                         self.inner.settings.ack_stale.as_secs()
@@ -192,7 +190,7 @@ impl<S: Source> OpenStream<S> {
         metrics.resources.inc_by(sent.entries as u64);
         metrics.bytes.inc_by(sent.bytes as u64);
         debug!(
-            instance = self.opening.instance,
+            instance = self.client.instance,
             version = sent.reply.version(),
             entries = sent.entries,
             "xDS response"
@@ -241,10 +239,10 @@ impl<S: Source> OpenStream<S> {
                     let peer = &self.shared.peer;
                     self.inner
                         .registry
-                        .unmark(peer.identity(), &self.opening.instance);
+                        .unmark(peer.identity(), &self.client.instance);
                 }
                 debug!(
-                    instance = self.opening.instance,
+                    instance = self.client.instance,
                     version = self.inner.source.version(to),
                     ms = took.as_millis(),
                     "xDS ACK"
@@ -262,7 +260,7 @@ impl<S: Source> OpenStream<S> {
             Heard::Stale { nack } => {
                 metrics.stale_nonces.inc();
                 debug!(
-                    instance = self.opening.instance,
+                    instance = self.client.instance,
                     nack, "xDS request with a nonce that is not outstanding; ignored"
                 );
             }
@@ -312,7 +310,7 @@ impl<S: Source> OpenStream<S> {
                 self.not_enforced(version, error);
             }
             Verdict::Held => warn!(
-                instance = self.opening.instance,
+                instance = self.client.instance,
                 address = self.shared.peer.shown(),
                 version,
                 resources,
@@ -320,7 +318,7 @@ impl<S: Source> OpenStream<S> {
                 "xDS NACK: tried again in parts after a pause"
             ),
             Verdict::Halved => debug!(
-                instance = self.opening.instance,
+                instance = self.client.instance,
                 version, resources, error, "xDS NACK of a part: its halves follow"
             ),
         }
@@ -330,9 +328,9 @@ impl<S: Source> OpenStream<S> {
         let peer = &self.shared.peer;
         self.inner
             .registry
-            .mark_not_enforced(peer.identity(), &self.opening.instance);
+            .mark_not_enforced(peer.identity(), &self.client.instance);
         warn!(
-            instance = self.opening.instance,
+            instance = self.client.instance,
             address = peer.shown(),
             version,
             reason,
@@ -342,8 +340,8 @@ impl<S: Source> OpenStream<S> {
 
     pub(super) fn log_end(&self, end: &End) {
         info!(
-            instance = self.opening.instance,
-            audience = ?self.opening.audience,
+            instance = self.client.instance,
+            audience = ?self.client.audience,
             address = self.shared.peer.shown(),
             cursor = self.acked(),
             reason = end.reason(),
@@ -377,7 +375,7 @@ impl<S: Source> Drop for OpenStream<S> {
         self.inner
             .registry
             .leave(&self.shared, self.id, Instant::now());
-        self.inner.metrics.streams(self.opening.audience).dec();
+        self.inner.metrics.streams(self.client.audience).dec();
     }
 }
 
