@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use crate::{
     peers::Peers,
-    roster::{Asked, Forget, Roster, Standing},
+    roster::{Asked, Forget, Receipt, Roster, Standing},
 };
 
 mod access;
@@ -217,6 +217,7 @@ struct Version {
     missing: usize,
     gone: usize,
     cannot: usize,
+    partial: usize,
     enforcers: Vec<Place>,
 }
 
@@ -263,11 +264,13 @@ fn where_is(parts: &Parts, sequence: u64) -> Version {
         scope: SCOPE,
         version: parts.reader.cursor(sequence).to_string(),
         // Of nobody nothing can be said.
-        everywhere: !receipts.is_empty() && receipts.iter().all(|receipt| receipt.counts),
+        everywhere: receipts.iter().any(|receipt| receipt.counts)
+            && !receipts.iter().any(Receipt::blocks),
         acked: count(Standing::Acked),
         missing: count(Standing::Missing),
         gone: count(Standing::Gone),
         cannot: count(Standing::Cannot),
+        partial: count(Standing::Partial),
         enforcers: enforcers::places(&receipts, &parts.reader),
     }
 }

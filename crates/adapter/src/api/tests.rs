@@ -71,6 +71,7 @@ fn client(stream: u64, instance: &str, audience: Audience) -> Client {
         address: None,
         audience,
         method: Method::DeltaRange,
+        subscribes_to_all: true,
         declared: Declared::default(),
     }
 }

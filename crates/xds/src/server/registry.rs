@@ -149,11 +149,13 @@ impl Registry {
         let name = (shared.peer.identity().to_owned(), standing.instance);
         let mark = self.marks().get(&name).copied().unwrap_or_default();
         Some(StreamStatus {
+            stream: id,
             identity: name.0,
             instance: name.1,
             address: shared.peer.address(),
             audience: standing.audience,
             method: standing.method,
+            subscribes_to_all: standing.subscribes_to_all,
             declared: standing.declared,
             proof: standing.proof,
             acked: standing.acked,

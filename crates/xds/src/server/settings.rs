@@ -66,6 +66,10 @@ pub trait Watch: fmt::Debug + Send + Sync {
     /// A client has taken a response: it had everything up to `from`, and has it up to `to`.
     fn acked(&self, client: &Client, from: Position, to: Position);
 
+    /// A stream goes for all that there is from now on, or for a part of it; or what it has taken is sent to it anew. Its
+    /// client counts as having everything up to `acked`.
+    fn subscribed(&self, client: &Client, to_all: bool, acked: Position);
+
     /// A stream has ended, and this is where its client was.
     fn closed(&self, client: &Client, acked: Position);
 
@@ -88,6 +92,8 @@ pub struct Client {
     pub audience: Audience,
     /// How.
     pub method: Method,
+    /// Whether it asked for all that there is when it opened, and not for a part of it by name.
+    pub subscribes_to_all: bool,
     /// What it says of itself.
     pub declared: Declared,
 }

@@ -95,6 +95,10 @@ impl NamesForm {
         Ok(again)
     }
 
+    pub(super) fn is_wildcard(&self) -> bool {
+        self.wildcard
+    }
+
     /// The limit of names.
     pub(super) fn check(&self, most: usize) -> Result<(), Status> {
         match self.names.len() > most {

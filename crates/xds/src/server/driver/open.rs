@@ -46,13 +46,14 @@ impl<S: Source> OpenStream<S> {
         let goal = inner.source.head().borrow().position;
         inner.metrics.streams(opening.audience).inc();
         let (shared, wake) = inner.registry.join(peer, id, now);
-        let method = {
+        let (subscribes_to_all, _) = {
             let mut state = shared.lock();
             let wake = Arc::clone(&wake);
             state.connection.open(id, &opening, start, goal, now, wake);
             state.wake_others(id);
-            opening.wants.method()
+            state.connection.subscription(id)
         };
+        let method = opening.wants.method();
         let client = Client {
             stream: id,
             identity: peer.identity().to_owned(),
@@ -60,6 +61,7 @@ impl<S: Source> OpenStream<S> {
             address: peer.address(),
             audience: opening.audience,
             method,
+            subscribes_to_all,
             declared: opening.declared.clone(),
         };
         if let Some(watcher) = &inner.settings.watcher {
@@ -207,9 +209,10 @@ impl<S: Source> OpenStream<S> {
                 return Some(End::Refused(status));
             }
         };
-        let heard = {
+        let (heard, before, after) = {
             let mut state = self.shared.lock();
             let now = Instant::now();
+            let before = state.connection.subscription(self.id);
             let heard = state.connection.request(self.id, &said, head, now);
             if matches!(
                 heard,
@@ -217,8 +220,11 @@ impl<S: Source> OpenStream<S> {
             ) {
                 state.wake_others(self.id);
             }
-            heard
+            (heard, before, state.connection.subscription(self.id))
         };
+        if after.0 != before.0 || after.1 < before.1 {
+            self.tell_subscription(after.0, after.1);
+        }
         if said.proof.is_some() || matches!(heard, Heard::Nacked { .. }) {
             self.tell_change();
         }
@@ -287,6 +293,20 @@ impl<S: Source> OpenStream<S> {
             ..self.client.clone()
         };
         watcher.acked(&client, from, to);
+    }
+
+    /// Tells the watcher what this stream asks for now.
+    fn tell_subscription(&self, to_all: bool, acked: Position) {
+        if let Some(watcher) = &self.inner.settings.watcher {
+            watcher.subscribed(&self.client, to_all, acked);
+        }
+        info!(
+            instance = self.client.instance,
+            address = self.shared.peer.shown(),
+            to_all,
+            cursor = self.inner.source.version(acked),
+            "xDS subscription changed"
+        );
     }
 
     /// Tells the watcher that this stream stands in another way.
