@@ -21,6 +21,8 @@ use tonic::{
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use super::*;
+use crate::prepare::prepare;
+use crate::serving;
 use crate::testing::{certificates::Authority, soon, token};
 
 mod connections;
