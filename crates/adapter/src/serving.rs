@@ -64,15 +64,16 @@ impl Discovery {
     pub(crate) fn new(
         publication: Arc<Publication>,
         xds: &Xds,
+        allowed: Allowed,
         roster: Roster,
         metrics: Arc<server::Metrics>,
     ) -> Self {
-        let allowed = Allowed::new(&xds.allowed_clients);
         let peers = peers::service(Arc::clone(&publication), allowed.clone());
         let age = xds.max_connection_age.duration();
         let max_connection_age = (!age.is_zero()).then_some(age);
         let settings = Settings {
             admit: allowed.admit(),
+            share: allowed.share(),
             max_streams: xds.max_streams_per_client as usize,
             full_sync_places: xds.full_sync_places as usize,
             max_connection_age,

@@ -20,6 +20,7 @@ use crate::{
     feed::Feed,
     ingest::Writer,
     opening,
+    peer::Allowed,
     prepare::{Prepared, prepare},
     roster::Store,
     serving::{self, Discovery, open_files},
@@ -131,15 +132,18 @@ impl Bound {
             roster.clone(),
             Arc::clone(&tasks.metrics.adapter),
         );
+        let allowed = Allowed::new(&config.adapter.xds, prepared.own);
+        allowed.tell();
         let discovery = Discovery::new(
             Arc::new(publication),
             &config.adapter.xds,
+            allowed.clone(),
             roster.clone(),
             Arc::clone(&tasks.metrics.xds),
         )
         .carrying(tasks.passthrough(prepared.original.as_ref(), &config)?);
         let peers = tasks.peers(prepared.peers, &reader);
-        api.serve(reader, roster, discovery.streams.clone(), peers);
+        api.serve(reader, roster, discovery.streams.clone(), peers, allowed);
         tasks.serve(xds, discovery);
         serving.done();
         info!(xds = %addresses.xds, admin = %addresses.admin, "Adapter is ready");

@@ -28,6 +28,8 @@ pub(super) struct Admission {
     settings: Arc<Settings>,
     /// How many streams are open, by identity.
     streams: Mutex<HashMap<String, usize>>,
+    /// Under which `instanceIdentifier` streams are open, and how many, by identity: of those that are not to be shared.
+    names: Mutex<HashMap<String, HashMap<String, usize>>>,
     /// Large requests that are on their way, in bytes.
     bytes: AtomicUsize,
 }
@@ -37,6 +39,14 @@ pub(super) struct Admission {
 pub(super) struct Admitted {
     admission: Arc<Admission>,
     peer: Peer,
+}
+
+/// A stream whose client is known by this name.
+#[derive(Debug)]
+pub(super) struct Named {
+    admission: Arc<Admission>,
+    identity: String,
+    instance: String,
 }
 
 /// Room for a large request.
@@ -52,6 +62,7 @@ impl Admission {
         Arc::new(Self {
             settings,
             streams: Mutex::default(),
+            names: Mutex::default(),
             bytes: AtomicUsize::new(0),
         })
     }
@@ -77,6 +88,46 @@ impl Admission {
             admission: Arc::clone(self),
             peer: peer.clone(),
         })
+    }
+
+    /// Notes that a client comes under `instance`. Where its identity is not said to be shared, all that are open there have
+    /// the same one. `None` where that does not matter.
+    pub(super) fn name(
+        self: &Arc<Self>,
+        peer: &Peer,
+        instance: &str,
+    ) -> Result<Option<Named>, Status> {
+        let identity = peer.identity();
+        let Err(refused) = self.settings.share.check(identity) else {
+            return Ok(None);
+        };
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = names.entry(identity.to_owned()).or_default();
+        if !open.is_empty() && !open.contains_key(instance) {
+            return Err(refused);
+        }
+        *open.entry(instance.to_owned()).or_default() += 1;
+        Ok(Some(Named {
+            admission: Arc::clone(self),
+            identity: identity.to_owned(),
+            instance: instance.to_owned(),
+        }))
+    }
+
+    fn forget(&self, identity: &str, instance: &str) {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(open) = names.get_mut(identity) else {
+            return;
+        };
+        if let Some(count) = open.get_mut(instance) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(instance);
+            }
+        }
+        if open.is_empty() {
+            names.remove(identity);
+        }
     }
 
     fn release(&self, identity: &str) {
@@ -142,6 +193,12 @@ impl Drop for Admitted {
     }
 }
 
+impl Drop for Named {
+    fn drop(&mut self) {
+        self.admission.forget(&self.identity, &self.instance);
+    }
+}
+
 impl Drop for Room {
     fn drop(&mut self) {
         give_back(&self.load.bytes, self.bytes);
@@ -151,7 +208,9 @@ impl Drop for Room {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use tonic::Code;
+
+    use super::{super::Admit, *};
 
     fn admission(settings: Settings) -> Arc<Admission> {
         Admission::new(Arc::new(settings))
@@ -215,5 +274,28 @@ mod tests {
         assert!(two.room(60).is_ok());
         drop(held);
         assert!(one.room(100).is_ok());
+    }
+
+    #[test]
+    fn one_identity_has_one_name_at_a_time_unless_it_is_said_to_be_shared() {
+        let admission = admission(Settings {
+            share: Admit::by(|identity| identity == "mg").saying("say so"),
+            ..Settings::default()
+        });
+        let named = |identity, instance| admission.name(&peer(identity), instance);
+        assert!(named("mg", "a").expect("shared").is_none());
+        assert!(named("mg", "b").is_ok());
+
+        let held = [named("gw", "a"), named("gw", "a")].map(|named| named.expect("one"));
+        let refused = named("gw", "b").expect_err("another one");
+        assert_eq!(refused.code(), Code::PermissionDenied);
+        assert_eq!(refused.message(), "say so");
+        assert!(named("gw", "").is_err());
+        let [one, two] = held;
+        drop(one);
+        assert!(named("gw", "b").is_err());
+        drop(two);
+        let _next = named("gw", "b").expect("the first is gone");
+        assert!(named("gw", "a").is_err());
     }
 }

@@ -34,8 +34,12 @@ pub(super) async fn drive<S: Source, M: Streamed>(
         () = outlet.gone() => return,
         first = first_request(&mut requests, inner.settings.first_request_timeout) => first,
     };
-    match first.and_then(M::opening) {
-        Ok(opening) => serve::<S, M>(inner, peer, opening, requests, outlet).await,
+    let opening = first.and_then(M::opening).and_then(|opening| {
+        let named = inner.admission.name(&peer, &opening.instance)?;
+        Ok((opening, named))
+    });
+    match opening {
+        Ok((opening, _named)) => serve::<S, M>(inner, peer, opening, requests, outlet).await,
         Err(status) => {
             inner.metrics.refused.inc();
             warn!(

@@ -94,7 +94,7 @@ pub(super) struct Inner<S> {
     pub(super) settings: Arc<Settings>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) registry: Arc<Registry>,
-    admission: Arc<Admission>,
+    pub(super) admission: Arc<Admission>,
     pub(super) drain: CancellationToken,
     streams: AtomicU64,
 }
@@ -129,10 +129,11 @@ impl Handle {
 }
 
 impl<S> Inner<S> {
-    /// The peer, if it may subscribe, and has not too much open.
+    /// The peer, if it may subscribe and has not too much open.
     fn enter(&self, extensions: &Extensions) -> Result<(Peer, Admitted), Status> {
         let peer = self.peer(extensions)?;
-        match self.admission.admit(&peer) {
+        let allowed = self.settings.admit.check(peer.identity());
+        match allowed.and_then(|()| self.admission.admit(&peer)) {
             Ok(admitted) => Ok((peer, admitted)),
             Err(status) => {
                 self.metrics.refused.inc();
@@ -155,18 +156,7 @@ impl<S> Inner<S> {
                 "the server does not know the connection of this request",
             ));
         };
-        if self.settings.admit.call(peer.identity()) {
-            return Ok(peer);
-        }
-        self.metrics.refused.inc();
-        warn!(
-            identity = peer.identity(),
-            address = peer.shown(),
-            "xDS stream refused: this certificate may not subscribe"
-        );
-        Err(Status::permission_denied(
-            "the client's certificate is not among those that may subscribe",
-        ))
+        Ok(peer)
     }
 
     pub(super) fn next_stream(&self) -> StreamId {

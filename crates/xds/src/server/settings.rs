@@ -2,6 +2,8 @@
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
+use tonic::Status;
+
 use super::{Declared, Method, StreamStatus};
 use crate::{Audience, Position};
 
@@ -54,6 +56,9 @@ pub struct Settings {
     pub max_connection_age: Option<Duration>,
     /// Who may subscribe, by the identity of the peer.
     pub admit: Admit,
+    /// Under which identities several clients may come at once, told apart by `instanceIdentifier` alone. Under another one a
+    /// second `instanceIdentifier` is refused while the first is open.
+    pub share: Admit,
     /// Who hears of ACKs.
     pub watcher: Option<Arc<dyn Watch>>,
 }
@@ -123,23 +128,39 @@ impl Default for Settings {
             walk_pause: Duration::from_millis(50),
             max_connection_age: None,
             admit: Admit::default(),
+            share: Admit::default(),
             watcher: None,
         }
     }
 }
 
-/// A function from a peer's name to whether it may subscribe.
+/// A function from a peer's name to whether it may do something, and what is said to one that may not.
 #[derive(Clone)]
-pub struct Admit(Arc<dyn Fn(&str) -> bool + Send + Sync>);
+pub struct Admit {
+    admits: Arc<dyn Fn(&str) -> bool + Send + Sync>,
+    refusal: &'static str,
+}
 
 impl Admit {
     /// Admits by `admit`.
     pub fn by(admit: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
-        Self(Arc::new(admit))
+        Self {
+            admits: Arc::new(admit),
+            refusal: "the client's certificate is not among those that may do this",
+        }
     }
 
-    pub(crate) fn call(&self, identity: &str) -> bool {
-        (self.0)(identity)
+    /// Says `refusal` to those who are not admitted: it should name what would have to be set.
+    #[must_use]
+    pub fn saying(self, refusal: &'static str) -> Self {
+        Self { refusal, ..self }
+    }
+
+    pub(crate) fn check(&self, identity: &str) -> Result<(), Status> {
+        match (self.admits)(identity) {
+            true => Ok(()),
+            false => Err(Status::permission_denied(self.refusal)),
+        }
     }
 }
 
