@@ -155,7 +155,7 @@ async fn adapter(files: &Files, original: SocketAddr) -> SocketAddr {
     let shown = |file: &str| files.0.path().join(file).display().to_string();
     let text = format!(
         "[adapter.keystore]\ncertPath = '{}'\nkeyPath = '{}'\n[adapter.truststore]\nlocation = '{}'\n\
-         [adapter.xds]\nhost = '127.0.0.1'\nport = {port}\n[adapter.admin]\nport = {admin}\n\
+         [adapter.xds]\nhost = '127.0.0.1'\nport = {port}\nallowedClients = ['*']\n[adapter.admin]\nport = {admin}\n\
          [adapter.xds.passthrough]\naddress = '{original}'\nserverName = 'localhost'\n\
          [ledger]\ndirectory = '{}'\n[controlPlane]\nenabled = false\n",
         shown("own.pem"),

@@ -19,8 +19,9 @@ use rescind_xds::server::Handle;
 use serde::Serialize;
 
 use crate::{
+    peer::Allowed,
     peers::Peers,
-    roster::{Asked, Forget, Roster, Standing},
+    roster::{Asked, Forget, Receipt, Roster, Standing},
 };
 
 mod access;
@@ -50,6 +51,7 @@ struct Parts {
     roster: Roster,
     streams: Handle,
     peers: Peers,
+    allowed: Allowed,
 }
 
 impl Api {
@@ -67,6 +69,7 @@ impl Api {
         roster: Roster,
         streams: Handle,
         peers: Peers,
+        allowed: Allowed,
     ) {
         // The second call of two would change nothing.
         let _ = self.parts.set(Parts {
@@ -74,6 +77,7 @@ impl Api {
             roster,
             streams,
             peers,
+            allowed,
         });
     }
 
@@ -151,6 +155,9 @@ struct Enforcers {
     ledger: String,
     head: String,
     complete: bool,
+    /// Whose certificates may subscribe, by configuration, and which of them several may share.
+    allowed_clients: Vec<String>,
+    may_be_shared: Vec<String>,
     /// Certificates that several enforcers show: only what each says of itself tells these apart.
     shared_certificates: Vec<String>,
     enforcers: Vec<Enforcer>,
@@ -162,11 +169,14 @@ async fn enforcers(State(api): State<Api>) -> Result<Json<Enforcers>, Refusal> {
         let parts = api.parts()?;
         let checkpoint = parts.reader.checkpoint();
         let enforcers = enforcers::all(&parts.roster, &parts.streams, &parts.reader);
+        let (allowed_clients, may_be_shared) = parts.allowed.names();
         Ok(Json(Enforcers {
             scope: SCOPE,
             ledger: parts.reader.ledger_id().to_string(),
             head: checkpoint.head.to_string(),
             complete: checkpoint.complete,
+            allowed_clients,
+            may_be_shared,
             shared_certificates: enforcers::shared_certificates(&enforcers),
             enforcers,
         }))
@@ -217,6 +227,7 @@ struct Version {
     missing: usize,
     gone: usize,
     cannot: usize,
+    partial: usize,
     enforcers: Vec<Place>,
 }
 
@@ -263,11 +274,13 @@ fn where_is(parts: &Parts, sequence: u64) -> Version {
         scope: SCOPE,
         version: parts.reader.cursor(sequence).to_string(),
         // Of nobody nothing can be said.
-        everywhere: !receipts.is_empty() && receipts.iter().all(|receipt| receipt.counts),
+        everywhere: receipts.iter().any(|receipt| receipt.counts)
+            && !receipts.iter().any(Receipt::blocks),
         acked: count(Standing::Acked),
         missing: count(Standing::Missing),
         gone: count(Standing::Gone),
         cannot: count(Standing::Cannot),
+        partial: count(Standing::Partial),
         enforcers: enforcers::places(&receipts, &parts.reader),
     }
 }

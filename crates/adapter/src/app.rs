@@ -2,36 +2,30 @@
 
 use std::{net::SocketAddr, process::ExitCode, sync::Arc};
 
-use anyhow::Context as _;
 use rescind_carry::Upstream;
 use rescind_eventhub::{Catchup, Clock, HubConfig, subscribe};
 use rescind_ledger::LedgerReader;
-use rescind_revocation::UnixMillis;
-use rescind_runtime::{
-    Health, Supervisor,
-    admin::{Admin, AdminServer},
-    metrics::registry,
-    time::unix_now_millis,
-    tls::TlsListener,
-};
+use rescind_runtime::{Health, Supervisor, tls::TlsListener};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+mod bound;
+
+use bound::Bound;
+
 use crate::{
     Metrics,
-    api::{Access, Api},
     catchup::{Asked, CatchupTask, ControlPlaneClock, Timing},
     config::Config,
     feed::Feed,
     ingest::{COMMANDS, COMPLETE, HUB, HUB_MESSAGES, Ingest, RetainUnknown, SweepClock, Writer},
-    opening,
     passthrough::Passthrough,
     peers::{Pace, PeerClient, PeerMetrics, PeerTask, Peers},
-    prepare::{Clients, prepare},
+    prepare::Clients,
     publication::{Publication, SourceFlag},
     roster::{Roster, Row, Store, StoreError},
-    serving::{self, Discovery, open_files},
+    serving::Discovery,
 };
 
 /// An adapter whose ports are bound and whose ledger is open; connections queue until [`App::run`].
@@ -52,87 +46,13 @@ pub struct Addresses {
 }
 
 impl App {
-    /// Binds both ports, opens the ledger and starts the tasks. Needs a runtime and an installed log.
+    /// Binds both ports, answers on the admin port, opens the ledger and starts the tasks. Needs a runtime and an installed log.
     ///
     /// # Errors
     ///
     /// A file that cannot be used, a port in use, a ledger that cannot be opened.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
-        let prepared = prepare(&config)?;
-        let health = Health::new();
-        let loaded = health.require("ledger");
-        let serving = health.require("xDS port");
-
-        let mut page = registry("adapter", env!("CARGO_PKG_VERSION"));
-        let certificates = prepared.certificates.follow(&mut page, &health);
-        let metrics = AllMetrics::default();
-        metrics.register(&mut page);
-
-        let xds = &config.adapter.xds;
-        open_files::raise(xds.max_streams_per_client);
-        let mut xds = TlsListener::bind(&xds.host, xds.port.get(), prepared.xds_tls).await?;
-        let admin = &config.adapter.admin;
-        let api = Api::new(Access::new(&admin.read_token, &admin.manage_token));
-        let admin = Admin::new(health.clone(), Arc::new(page))
-            .merge(api.routes())
-            .bind(&admin.host, admin.port.get(), Some(prepared.admin_tls))
-            .await?;
-        let addresses = Addresses {
-            xds: xds.local_addr(),
-            admin: admin.local_addr(),
-        };
-
-        let now = UnixMillis(unix_now_millis());
-        let control_plane = prepared.control_plane.is_some();
-        let ledger = opening::open(&config.ledger.directory, control_plane, now);
-        let ledger = serving::refuse_while(&mut xds, ledger).await?;
-        let writer = Writer::new(
-            ledger,
-            !control_plane,
-            health.clone(),
-            Arc::clone(&metrics.adapter),
-        );
-        let directory = config.ledger.directory.clone();
-        let opened = tokio::task::spawn_blocking(move || Store::open(&directory));
-        let opened = opened.await.context("opening the roster panicked")?;
-        let kept = Kept::new(opened, &writer, &metrics, &health);
-        loaded.done();
-
-        let reader = writer.reader();
-        let mut tasks = Tasks {
-            supervisor: Supervisor::new(health.clone()),
-            health,
-            metrics,
-        };
-        let following = certificates.run(tasks.supervisor.token());
-        tasks.supervisor.spawn("certificates", async {
-            following.await;
-            Ok::<_, anyhow::Error>(())
-        });
-        let roster = tasks.keep(kept, &config);
-        let publication = tasks.ingest(writer, prepared.control_plane, &config, &roster);
-        let feed = Feed::new(
-            publication.commands(),
-            roster.clone(),
-            Arc::clone(&tasks.metrics.adapter),
-        );
-        let discovery = Discovery::new(
-            Arc::new(publication),
-            &config.adapter.xds,
-            roster.clone(),
-            Arc::clone(&tasks.metrics.xds),
-        )
-        .carrying(tasks.passthrough(prepared.original.as_ref(), &config)?);
-        let peers = tasks.peers(prepared.peers, &reader);
-        api.serve(reader, roster, discovery.streams.clone(), peers);
-        tasks.serve(xds, admin, discovery);
-        serving.done();
-        info!(xds = %addresses.xds, admin = %addresses.admin, "Adapter is ready");
-        Ok(Self {
-            addresses,
-            supervisor: tasks.supervisor,
-            feed,
-        })
+        Bound::new(config).await?.open().await
     }
 
     /// Where it listens.
@@ -342,12 +262,11 @@ impl Tasks {
         Ok(Some(passthrough))
     }
 
-    /// The way out: the two ports.
-    fn serve(&mut self, xds: TlsListener, admin: AdminServer, discovery: Discovery) {
+    /// The way out.
+    fn serve(&mut self, xds: TlsListener, discovery: Discovery) {
         let token = self.supervisor.token();
-        let serving = discovery.serve(xds, self.health.clone(), token.clone());
+        let serving = discovery.serve(xds, self.health.clone(), token);
         self.supervisor.spawn("xDS", serving);
-        self.supervisor.spawn("admin", admin.serve(token));
     }
 }
 

@@ -19,6 +19,7 @@ mod unused;
 
 pub use control_plane::{Broker, BrokerMode, BrokerTls, ControlPlane};
 pub(crate) use control_plane::{path, set};
+pub(crate) use passthrough::MOST_CALLS;
 pub use passthrough::Passthrough;
 pub use peers::PeersSection;
 
@@ -98,8 +99,11 @@ pub struct Xds {
     pub host: String,
     /// Port to listen on.
     pub port: Port,
-    /// Who may subscribe, by the name in its certificate; `*` stands for any text.
+    /// Who may subscribe, by the name in its certificate; `*` stands for any text. Where it is empty: whoever has the name
+    /// in our own certificate, which all parts of Choreo Connect share.
     pub allowed_clients: Vec<String>,
+    /// Which of these names several clients share, told apart by `instanceIdentifier` alone.
+    pub shared_certificates: Vec<String>,
     /// So many streams may be open at once for one such name.
     pub max_streams_per_client: u32,
     /// So many chunks of full syncs are under way at once.
@@ -173,7 +177,8 @@ impl Default for Xds {
         Self {
             host: "0.0.0.0".into(),
             port: Port::new(18000).expect("18000 is not 0"),
-            allowed_clients: vec!["*".into()],
+            allowed_clients: Vec::new(),
+            shared_certificates: Vec::new(),
             max_streams_per_client: 10_000,
             full_sync_places: 16,
             max_connection_age: Seconds(3600),
@@ -263,12 +268,6 @@ pub fn check(config: &Config, problems: &mut Problems) {
         if number == 0 {
             problems.add(key, "expected 1 or more");
         }
-    }
-    if adapter.xds.allowed_clients.is_empty() {
-        problems.add(
-            "adapter.xds.allowedClients",
-            "expected names of certificates, or \"*\" for all that the trust store accepts",
-        );
     }
     adapter.xds.passthrough.check(problems);
     if adapter.roster.forget_after < Seconds(3600) {

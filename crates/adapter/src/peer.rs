@@ -4,10 +4,14 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use rescind_carry::{Busy, Caller};
+use rescind_runtime::tls::OwnCertificate;
 use rescind_xds::server::{self, Admit, Identify};
 use rustls::pki_types::CertificateDer;
 use tonic::{Extensions, Status};
+use tracing::info;
 use x509_parser::{extensions::GeneralName, parse_x509_certificate};
+
+use crate::config::Xds;
 
 /// Whose connection a request of the xDS port is on.
 pub(crate) fn identify() -> Identify {
@@ -32,8 +36,7 @@ impl Peer {
         address: Option<SocketAddr>,
         busy: Busy,
     ) -> Self {
-        let name = leaf.and_then(|leaf| certificate_name(leaf));
-        let name = name.unwrap_or_else(|| "unnamed".to_owned());
+        let name = name_of(leaf);
         let from = address.map(|address| address.ip().to_canonical());
         let caller = match from {
             Some(from) => format!("{name} at {from}"),
@@ -51,20 +54,46 @@ impl Peer {
     }
 }
 
-/// The names that may subscribe.
+/// The names that may subscribe, and those that several may share.
 #[derive(Debug, Clone)]
-pub(crate) struct Allowed(Arc<[String]>);
+pub(crate) struct Allowed(Arc<Rules>);
+
+#[derive(Debug)]
+struct Rules {
+    clients: Vec<String>,
+    shared: Vec<String>,
+    /// Where no clients are named, its name is the one that may subscribe, and is shared: so it is where all parts have one
+    /// certificate, as Choreo Connect is shipped.
+    own: OwnCertificate,
+}
+
+/// What a client that is not among them is told.
+const NOT_ALLOWED: &str =
+    "this certificate's name may not subscribe or ask here (adapter.xds.allowedClients)";
+
+/// What the second client of a name that is not shared is told.
+const NOT_SHARED: &str = "another instanceIdentifier is connected with a certificate of this name, and nothing says that \
+    several share it (adapter.xds.sharedCertificates)";
 
 impl Allowed {
-    /// Whose name fits one of `patterns`.
-    pub(crate) fn new(patterns: &[String]) -> Self {
-        Self(patterns.into())
+    pub(crate) fn new(xds: &Xds, own: OwnCertificate) -> Self {
+        Self(Arc::new(Rules {
+            clients: xds.allowed_clients.clone(),
+            shared: xds.shared_certificates.clone(),
+            own,
+        }))
     }
 
-    /// For streams.
+    /// Who may open streams.
     pub(crate) fn admit(&self) -> Admit {
         let allowed = self.clone();
-        Admit::by(move |name| allowed.holds(name))
+        Admit::by(move |name| allowed.holds(name)).saying(NOT_ALLOWED)
+    }
+
+    /// Under which names several clients may.
+    pub(crate) fn share(&self) -> Admit {
+        let allowed = self.clone();
+        Admit::by(move |name| allowed.shares(name)).saying(NOT_SHARED)
     }
 
     /// For a question by itself.
@@ -72,15 +101,64 @@ impl Allowed {
         let peer = extensions.get::<Peer>();
         match self.holds(peer.map_or("", |peer| peer.connection.identity())) {
             true => Ok(()),
-            false => Err(Status::permission_denied(
-                "this certificate's name may not ask here (adapter.xds.allowedClients)",
-            )),
+            false => Err(Status::permission_denied(NOT_ALLOWED)),
+        }
+    }
+
+    /// The names that may subscribe, and those that several may share.
+    pub(crate) fn names(&self) -> (Vec<String>, Vec<String>) {
+        let Rules {
+            clients, shared, ..
+        } = &*self.0;
+        match self.0.implied() {
+            Some(own) => (vec![own.clone()], [shared.clone(), vec![own]].concat()),
+            None => (clients.clone(), shared.clone()),
+        }
+    }
+
+    /// Says it in the log.
+    pub(crate) fn tell(&self) {
+        let (clients, shared) = self.names();
+        let (clients, shared) = (clients.join(", "), shared.join(", "));
+        match self.0.clients.is_empty() {
+            true => info!(
+                clients,
+                shared,
+                "adapter.xds.allowedClients is not set: who has the name in the adapter's own certificate may subscribe, \
+                 and several may share it"
+            ),
+            false => info!(clients, shared, "Names of certificates that may subscribe"),
         }
     }
 
     fn holds(&self, name: &str) -> bool {
-        self.0.iter().any(|pattern| fits(pattern, name))
+        match self.0.implied() {
+            Some(own) => own == name,
+            None => any(&self.0.clients, name),
+        }
     }
+
+    fn shares(&self, name: &str) -> bool {
+        any(&self.0.shared, name) || self.0.implied().is_some_and(|own| own == name)
+    }
+}
+
+impl Rules {
+    /// The name of our own certificate, where that is the one that counts.
+    fn implied(&self) -> Option<String> {
+        let own = || name_of(self.own.leaf().as_ref());
+        self.clients.is_empty().then(own)
+    }
+}
+
+fn any(patterns: &[String], name: &str) -> bool {
+    patterns.iter().any(|pattern| fits(pattern, name))
+}
+
+/// What a client is called that shows this.
+fn name_of(leaf: Option<&CertificateDer<'_>>) -> String {
+    let name = leaf.and_then(|leaf| certificate_name(leaf));
+    name.unwrap_or_else(|| "unnamed".to_owned())
 }
 
 /// Whether `name` is `pattern`, where `*` stands for any text.
@@ -128,8 +206,10 @@ fn certificate_name(der: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use rcgen::{CertificateParams, DnType, KeyPair};
+    use rescind_runtime::tls::{Identity, Shown as _};
 
     use super::*;
+    use crate::testing::certificates::Authority;
 
     fn certificate(common_name: Option<&str>, dns: &[&str]) -> Vec<u8> {
         let names: Vec<_> = dns.iter().map(|name| (*name).to_owned()).collect();
@@ -160,6 +240,37 @@ mod tests {
         ] {
             assert_eq!(fits(pattern, name), fit, "{pattern} {name}");
         }
+    }
+
+    /// Whether `name` may subscribe, and whether several may under it, where the adapter's own certificate is called `mg`.
+    fn rules(clients: &[&str], shared: &[&str], name: &str) -> (bool, bool) {
+        rescind_runtime::tls::install_crypto_provider();
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let xds = Xds {
+            allowed_clients: owned(clients),
+            shared_certificates: owned(shared),
+            ..Xds::default()
+        };
+        let authority = Authority::new();
+        let (cert, key) = authority.identity("mg");
+        let own = Identity::new(cert, key).certificate().unwrap();
+        let allowed = Allowed::new(&xds, own);
+        (allowed.holds(name), allowed.shares(name))
+    }
+
+    #[test]
+    fn where_nobody_is_named_our_own_name_is_the_one_and_shared() {
+        assert_eq!(rules(&[], &[], "mg"), (true, true));
+        assert_eq!(rules(&[], &[], "other"), (false, false));
+        assert_eq!(rules(&[], &["other"], "other"), (false, true));
+    }
+
+    #[test]
+    fn who_is_named_may_subscribe_and_is_shared_where_that_is_said() {
+        assert_eq!(rules(&["gw-*"], &[], "gw-1"), (true, false));
+        assert_eq!(rules(&["gw-*"], &[], "mg"), (false, false));
+        assert_eq!(rules(&["gw-*"], &["gw-1"], "gw-1"), (true, true));
+        assert_eq!(rules(&["*"], &["*"], "any"), (true, true));
     }
 
     #[test]

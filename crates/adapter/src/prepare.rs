@@ -22,6 +22,8 @@ const TRUST_STORE: &str = "adapter.truststore.location";
 /// What [`prepare`] makes of a configuration.
 #[derive(Debug)]
 pub(crate) struct Prepared {
+    /// What both ports show.
+    pub(crate) own: OwnCertificate,
     /// TLS of the xDS port: clients must show a certificate that the trust store accepts.
     pub(crate) xds_tls: std::sync::Arc<rustls::ServerConfig>,
     /// TLS of the admin port.
@@ -74,6 +76,7 @@ pub(crate) fn prepare(config: &Config) -> anyhow::Result<Prepared> {
         original: original(config, &mut files)?,
         control_plane,
         certificates: files.certificates,
+        own: identity,
     })
 }
 

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::warn;
 
 mod chunks;
+mod expired;
 mod named;
 mod packed;
 mod source_age;
@@ -39,7 +40,7 @@ pub(crate) struct Publication {
     complete_by_itself: bool,
     /// What has expired before counts as removed for third parties.
     removed_before: AtomicU64,
-    expired: named::Expired,
+    expired: expired::Expired,
     chunks: chunks::Chunks,
 }
 
@@ -66,6 +67,7 @@ impl Publication {
         complete_by_itself: bool,
     ) -> Self {
         Self {
+            expired: expired::Expired::new(reader.clone()),
             reader,
             head,
             commands,
@@ -74,7 +76,6 @@ impl Publication {
             source_age: SourceAge::default(),
             complete_by_itself,
             removed_before: AtomicU64::new(0),
-            expired: named::Expired::default(),
             chunks: chunks::Chunks::default(),
         }
     }

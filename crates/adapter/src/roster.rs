@@ -5,6 +5,7 @@
 
 use std::{
     collections::HashMap,
+    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -12,19 +13,19 @@ use std::{
 use rescind_ledger::LedgerReader;
 use rescind_revocation::UnixMillis;
 use rescind_runtime::time::unix_now_millis;
-use rescind_xds::{
-    Position,
-    server::{Client, Method, StreamStatus, Watch},
-};
+use rescind_xds::server::{Client, Method};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 mod pending;
+mod places;
 mod row;
 mod standing;
 mod store;
+mod watch;
 
 use pending::Pending;
+use places::Places;
 pub(crate) use row::{Named, Row};
 pub(crate) use standing::{Asked, Receipt, Standing};
 pub(crate) use store::{Store, StoreError};
@@ -57,6 +58,8 @@ struct State {
     ids: HashMap<Named, u64>,
     next_id: u64,
     live: HashMap<u64, Live>,
+    /// By row.
+    places: HashMap<u64, Places>,
     pending: Pending,
     forgotten: Vec<u64>,
 }
@@ -64,6 +67,7 @@ struct State {
 /// An open stream.
 #[derive(Debug, Clone, Copy)]
 struct Live {
+    stream: u64,
     row: u64,
     acked: u64,
     /// Where the head was when it opened: what was published before is not counted as pushed to it.
@@ -71,6 +75,22 @@ struct Live {
     method: Method,
     /// Whether it takes applications and subjects: two parts of one name may differ in that.
     takes_all: bool,
+    subscription: Subscription,
+    address: Option<SocketAddr>,
+    opened_at: Instant,
+    /// When it answered last.
+    heard_at: Instant,
+}
+
+/// What a stream asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Subscription {
+    /// All that there is.
+    All,
+    /// It did, and then left that: what its client held it may have dropped.
+    Left,
+    /// Checkpoints, or some names, and never more. It says nothing of what its client enforces.
+    Part,
 }
 
 /// Why a row cannot be forgotten.
@@ -107,7 +127,10 @@ impl Roster {
     pub(crate) fn published(&self, position: u64, received_at: Instant) {
         let mut state = self.state();
         let State { live, pending, .. } = &mut *state;
-        pending.publish(position, received_at, live.values().copied());
+        let all = live
+            .values()
+            .filter(|stream| stream.subscription == Subscription::All);
+        pending.publish(position, received_at, all.copied());
         self.observe(pending);
     }
 
@@ -137,17 +160,22 @@ impl Roster {
         receipts
     }
 
-    /// Forgets a row.
+    /// Forgets a row; of one that is connected, those of its name that are away.
     pub(crate) fn forget(&self, id: u64) -> Forget {
         let mut state = self.state();
-        match state.rows.get(&id).map(Row::is_connected) {
-            None => Forget::Unknown,
-            Some(true) => Forget::Connected,
-            Some(false) => {
-                state.remove(id);
-                Forget::Done
-            }
+        let State { rows, places, .. } = &mut *state;
+        let Some(row) = rows.get_mut(&id) else {
+            return Forget::Unknown;
+        };
+        if !row.is_connected() {
+            state.remove(id);
+            return Forget::Done;
         }
+        if row.away == 0 {
+            return Forget::Connected;
+        }
+        row.forget_away(places.contains_key(&id));
+        Forget::Done
     }
 
     /// Writes what changes, and forgets who has been away for longer than `away`, until `cancel`.
@@ -205,6 +233,12 @@ impl Roster {
             .filter(|row| !row.is_connected())
             .map(|row| row.id)
             .collect();
+        let State { rows, places, .. } = &mut *state;
+        for row in rows.values_mut() {
+            if row.is_connected() && row.away > 0 && now.saturating_sub(row.left_at.0) > away {
+                row.forget_away(places.contains_key(&row.id));
+            }
+        }
         for id in gone {
             if let Some(row) = state.remove(id) {
                 info!(
@@ -228,82 +262,6 @@ impl Roster {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Watch for Roster {
-    fn opened(&self, client: &Client, acked: Position, head: Position) {
-        let ledger = self.0.reader.ledger_id().to_string();
-        let now = UnixMillis(unix_now_millis());
-        let mut state = self.state();
-        let id = state.row_of(client, now);
-        if let Some(row) = state.rows.get_mut(&id) {
-            row.opened(client, &ledger, acked.0, now);
-        }
-        let live = Live {
-            row: id,
-            acked: acked.0,
-            head: head.0,
-            method: client.method,
-            takes_all: row::takes_all(client),
-        };
-        state.live.insert(client.stream, live);
-        let enforcers = state.rows.len();
-        drop(state);
-        self.0.metrics.enforcers.set(enforcers as i64);
-    }
-
-    fn acked(&self, client: &Client, from: Position, to: Position) {
-        let now = UnixMillis(unix_now_millis());
-        let mut state = self.state();
-        let State {
-            live,
-            rows,
-            pending,
-            ..
-        } = &mut *state;
-        let Some(stream) = live.get_mut(&client.stream) else {
-            return;
-        };
-        stream.acked = to.0;
-        pending.acked(from.0, to.0, stream.head);
-        if let Some(row) = rows.get_mut(&stream.row) {
-            row.acked(to.0, now);
-        }
-        self.observe(pending);
-    }
-
-    fn closed(&self, client: &Client, acked: Position) {
-        let now = UnixMillis(unix_now_millis());
-        let mut state = self.state();
-        let State {
-            live,
-            rows,
-            pending,
-            ..
-        } = &mut *state;
-        let Some(stream) = live.remove(&client.stream) else {
-            return;
-        };
-        pending.left(acked.0, stream.head);
-        if let Some(row) = rows.get_mut(&stream.row) {
-            row.closed(acked.0, now);
-        }
-        self.observe(pending);
-    }
-
-    fn changed(&self, status: StreamStatus) {
-        let named = Named {
-            identity: status.identity.clone(),
-            instance: status.instance.clone(),
-        };
-        let mut state = self.state();
-        let Some(id) = state.ids.get(&named).copied() else {
-            return;
-        };
-        if let Some(row) = state.rows.get_mut(&id) {
-            row.changed(&status);
-        }
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) mod open_files;
 use self::connection::Connection;
 pub(crate) use self::loading::refuse_while;
 use crate::{
-    config::Xds,
+    config::{MOST_CALLS, Xds},
     passthrough::{Front, Passthrough},
     peer::{self, Allowed},
     peers::{self, Statements},
@@ -32,13 +32,16 @@ const PING: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Streams on one connection: the original client opens another one after each NACK, and with few allowed its ACKs queue
-/// inside it for ever.
-const STREAMS: u32 = 1_000_000;
+/// inside it for ever. As many as may be carried, and as many again: those of revoked tokens have a limit of their own.
+const STREAMS: u32 = 2 * MOST_CALLS as u32;
+
+/// What asks for health is a name.
+const HEALTH_REQUEST: usize = 4096;
 
 /// What a client may send on one stream ahead of its reader, and on a connection: who is not read on as many streams as may
 /// be carried at once still leaves room for the ACKs of the others.
 const STREAM_WINDOW: u32 = 64 * 1024;
-const CONNECTION_WINDOW: u32 = 4096 * STREAM_WINDOW;
+const CONNECTION_WINDOW: u32 = MOST_CALLS as u32 * STREAM_WINDOW;
 
 /// What `grpc.health.v1` answers for: the process, its service, and the name that Choreo Connect's own probes ask for.
 pub(crate) const SERVICES: [&str; 3] =
@@ -61,15 +64,16 @@ impl Discovery {
     pub(crate) fn new(
         publication: Arc<Publication>,
         xds: &Xds,
+        allowed: Allowed,
         roster: Roster,
         metrics: Arc<server::Metrics>,
     ) -> Self {
-        let allowed = Allowed::new(&xds.allowed_clients);
         let peers = peers::service(Arc::clone(&publication), allowed.clone());
         let age = xds.max_connection_age.duration();
         let max_connection_age = (!age.is_zero()).then_some(age);
         let settings = Settings {
             admit: allowed.admit(),
+            share: allowed.share(),
             max_streams: xds.max_streams_per_client as usize,
             full_sync_places: xds.full_sync_places as usize,
             max_connection_age,
@@ -132,7 +136,7 @@ impl Discovery {
         let own = Routes::default()
             .add_service(service)
             .add_service(peers)
-            .add_service(health_service)
+            .add_service(health_service.max_decoding_message_size(HEALTH_REQUEST))
             .prepare();
         let front = Front::new(own, passthrough, allowed);
         let connections = listener.map_ok(Connection::new);

@@ -5,16 +5,16 @@ pub(crate) mod wire;
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, MutexGuard,
-        atomic::{AtomicU64, Ordering},
+        Mutex, MutexGuard,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
 use tokio::sync::watch;
 
 use crate::{
-    Any, Audience, Chunk, Head, Named, NamedPart, Names, PackedPart, Position, Ranges, Source,
-    Statement, TYPE_URL, wire_len,
+    Any, Audience, Chunk, Head, Named, NamedPart, Names, PackedPart, Position, Ranges, Removed,
+    Source, Statement, TYPE_URL, wire_len,
 };
 
 /// Versions are `<position>-<id>`. Packed, each entry is its name and a line feed; its digest is its position.
@@ -25,6 +25,8 @@ pub(crate) struct FakeSource {
     head: watch::Sender<Head>,
     /// For who takes named resources: this has been dropped.
     horizon: AtomicU64,
+    /// What has expired is still being looked for.
+    busy: AtomicBool,
     /// Whether it has other forms than the oldest.
     old: bool,
 }
@@ -48,6 +50,7 @@ impl FakeSource {
             entries: Mutex::default(),
             head: watch::Sender::new(Head::default()),
             horizon: AtomicU64::new(0),
+            busy: AtomicBool::new(false),
             old: false,
         }
     }
@@ -91,6 +94,11 @@ impl FakeSource {
     pub(crate) fn expire(&self, before: u64) {
         self.horizon.store(before, Ordering::Relaxed);
         self.head.send_modify(|_| {});
+    }
+
+    /// From now on, or no longer, it does not know yet what has expired.
+    pub(crate) fn look_for_expired(&self, busy: bool) {
+        self.busy.store(busy, Ordering::Relaxed);
     }
 
     /// Appends `count` resources `token-<position>` in one step.
@@ -282,12 +290,15 @@ impl Names for FakeSource {
         self.horizon.load(Ordering::Relaxed)
     }
 
-    fn removed(&self, from: u64, to: u64) -> Option<Arc<[String]>> {
+    fn removed(&self, from: u64, to: u64) -> Removed {
+        if self.busy.load(Ordering::Relaxed) {
+            return Removed::Later;
+        }
         let entries = self.entries();
         let expired = entries
             .values()
             .filter(|entry| (from..to).contains(&entry.expires));
-        Some(expired.map(|entry| name(&entry.resource)).collect())
+        Removed::Names(expired.map(|entry| name(&entry.resource)).collect())
     }
 }
 

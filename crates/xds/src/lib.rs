@@ -19,7 +19,8 @@ mod wire;
 
 pub use resources::Resources;
 pub use source::{
-    Audience, Chunk, Head, Named, NamedPart, Names, PackedPart, Position, Ranges, Source, Statement,
+    Audience, Chunk, Head, Named, NamedPart, Names, PackedPart, Position, Ranges, Removed, Source,
+    Statement,
 };
 pub use wire::{RANGE_TYPE_URL, RESCIND_FEATURE, TYPE_URL, wire_len};
 

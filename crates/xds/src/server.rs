@@ -3,6 +3,7 @@
 //! What happens on a stream is decided by `connection`, a state machine without clock, task or socket; `driver` runs it
 //! over tonic, one task for each stream. A stream's backlog is one position, so a slow reader costs nothing.
 
+mod admission;
 mod connection;
 mod driver;
 mod fetch;
@@ -16,6 +17,7 @@ mod outlet;
 mod peer;
 mod refusals;
 mod registry;
+mod requests;
 mod roster;
 mod service;
 mod settings;

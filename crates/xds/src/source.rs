@@ -133,9 +133,20 @@ pub trait Names: Send + Sync {
     /// Before this second resources count as removed. Grows, in steps.
     fn horizon(&self) -> u64;
 
-    /// The names of those that expire in `[from, to)`; `None` where they are no longer known. One that has come again since,
-    /// and expires later, may be among them.
-    fn removed(&self, from: u64, to: u64) -> Option<Arc<[String]>>;
+    /// The names of those that expire in `[from, to)`, of all that can be read now. One that has come again since, and
+    /// expires later, may be among them.
+    fn removed(&self, from: u64, to: u64) -> Removed;
+}
+
+/// Which resources have expired.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Removed {
+    /// These.
+    Names(Arc<[String]>),
+    /// They are being looked for: ask again.
+    Later,
+    /// They are no longer known.
+    Unknown,
 }
 
 /// A resource with its name.

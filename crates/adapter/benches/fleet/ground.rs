@@ -77,6 +77,7 @@ impl Ground {
         let text = format!(
             "[adapter.keystore]\ncertPath = '{}'\nkeyPath = '{}'\n[adapter.truststore]\nlocation = '{}'\n\
              [adapter.xds]\nhost = '127.0.0.1'\nport = {port}\nmaxConnectionAge = 0\n\
+             allowedClients = ['*']\nsharedCertificates = ['*']\n\
              [adapter.admin]\nport = {admin}\n[ledger]\ndirectory = '{}'\n[controlPlane]\nenabled = false\n",
             shown("adapter.pem"),
             shown("adapter.key"),

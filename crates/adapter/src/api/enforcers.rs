@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use rescind_ledger::LedgerReader;
 use rescind_revocation::UnixMillis;
 use rescind_runtime::time::unix_now_millis;
-use rescind_xds::server::{Handle, Method, StreamStatus};
+use rescind_xds::server::{Handle, StreamStatus};
 use serde::Serialize;
 
-use crate::roster::{Named, Receipt, Roster, Row, Standing};
+use crate::roster::{Receipt, Roster, Row, Standing};
 
 /// One enforcer.
 #[derive(Debug, Serialize)]
@@ -22,7 +22,12 @@ pub(super) struct Enforcer {
     shared: bool,
     address: String,
     method: String,
+    /// Whether it asks for all that there is, and so counts for "everywhere".
+    subscribes_to_all: bool,
     connected: bool,
+    /// How many of this name are away, where it is more than this one.
+    #[serde(skip_serializing_if = "is_one")]
+    away: usize,
     state: String,
     acked: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,11 +64,12 @@ pub(super) struct Place {
 pub(super) fn all(roster: &Roster, streams: &Handle, reader: &LedgerReader) -> Vec<Enforcer> {
     let now = UnixMillis(unix_now_millis());
     let head = reader.head().sequence;
-    let mut streams = by_name(streams.roster());
+    let streams = streams.roster().into_iter();
+    let mut streams: HashMap<_, _> = streams.map(|stream| (stream.stream, stream)).collect();
     let receipts = roster.receipts(None).into_iter();
     receipts
         .map(|receipt| {
-            let stream = take(&mut streams, &receipt);
+            let stream = receipt.stream.and_then(|stream| streams.remove(&stream));
             enforcer(&receipt, stream, reader, head, now)
         })
         .collect()
@@ -80,39 +86,6 @@ pub(super) fn shared_certificates(enforcers: &[Enforcer]) -> Vec<String> {
     }
     let shared = named.into_iter().filter(|(_, ids)| ids.len() > 1);
     shared.map(|(identity, _)| identity.to_owned()).collect()
-}
-
-/// Open streams by whose and of what method they are, and by their places: thousands may have one name.
-type Streams = HashMap<(Named, Method), BTreeMap<u64, Vec<StreamStatus>>>;
-
-fn by_name(streams: Vec<StreamStatus>) -> Streams {
-    let mut named = Streams::with_capacity(streams.len());
-    for stream in streams {
-        let name = Named {
-            identity: stream.identity.clone(),
-            instance: stream.instance.clone(),
-        };
-        let places = named.entry((name, stream.method)).or_default();
-        places.entry(stream.acked.0).or_default().push(stream);
-    }
-    named
-}
-
-/// The stream that a receipt is of: of the same name and method, and at the same place if there is one.
-fn take(streams: &mut Streams, receipt: &Receipt) -> Option<StreamStatus> {
-    let key = (receipt.row.named.clone(), receipt.method?);
-    let places = streams.get_mut(&key)?;
-    // It may have gone on since the receipt was taken.
-    let at = match places.contains_key(&receipt.acked) {
-        true => receipt.acked,
-        false => *places.keys().next()?,
-    };
-    let there = places.get_mut(&at)?;
-    let stream = there.pop();
-    if there.is_empty() {
-        places.remove(&at);
-    }
-    stream
 }
 
 fn enforcer(
@@ -133,6 +106,7 @@ fn enforcer(
         not_enforced,
         first_seen_at,
         seen_at,
+        away,
         ..
     } = receipt.row.clone();
     let version = |sequence| reader.cursor(sequence).to_string();
@@ -147,7 +121,12 @@ fn enforcer(
         instance: named.instance,
         address: address_now.map_or(address, |address| address.to_string()),
         method: method_now.unwrap_or(method),
+        subscribes_to_all: receipt.subscribes_to_all,
         connected: receipt.connected,
+        away: match receipt.connected {
+            true => 0,
+            false => away,
+        },
         state: stream.map_or(state, |stream| stream.state.name().to_owned()),
         acked: version(receipt.acked),
         sent: stream.map(|stream| version(stream.sent.0)),
@@ -161,6 +140,11 @@ fn enforcer(
         stale_after_s: declared.stale_after_s,
         stale_policy: declared.stale_policy,
     }
+}
+
+/// One is what a line says by itself.
+fn is_one(away: &usize) -> bool {
+    *away <= 1
 }
 
 pub(super) fn places(receipts: &[Receipt], reader: &LedgerReader) -> Vec<Place> {
@@ -199,17 +183,20 @@ mod tests {
             address: None,
             audience: Audience::Rescind,
             method,
+            subscribes_to_all: true,
             declared: Declared::default(),
         }
     }
 
     fn status(method: Method, acked: u64) -> StreamStatus {
         StreamStatus {
+            stream: 1,
             identity: "gateway".to_owned(),
             instance: "pod".to_owned(),
             address: None,
             audience: Audience::Rescind,
             method,
+            subscribes_to_all: true,
             declared: Declared::default(),
             proof: None,
             acked: Position(acked),
@@ -238,30 +225,5 @@ mod tests {
         let stream = Some(status(Method::DeltaRange, 2));
         let shown = enforcer(&receipt, stream, &ledger.reader(), 2, UnixMillis(0));
         assert_eq!(shown.not_enforced, 1);
-    }
-
-    #[test]
-    fn each_receipt_finds_the_stream_of_its_own_method() {
-        let (_directory, _ledger, roster) = fixture();
-        roster.opened(&client(1, Method::Stream), Position(2), Position(2));
-        roster.opened(&client(2, Method::DeltaRange), Position(2), Position(2));
-        for order in [
-            [Method::Stream, Method::DeltaRange],
-            [Method::DeltaRange, Method::Stream],
-        ] {
-            let mut streams = by_name(order.map(|method| status(method, 2)).into());
-            for receipt in roster.receipts(None) {
-                let found = take(&mut streams, &receipt).unwrap();
-                assert_eq!(Some(found.method), receipt.method);
-            }
-        }
-        roster.closed(&client(1, Method::Stream), Position(2));
-        roster.closed(&client(2, Method::DeltaRange), Position(2));
-        let mut streams = by_name(vec![status(Method::Stream, 2)]);
-        let away = &roster.receipts(None)[0];
-        assert!(
-            take(&mut streams, away).is_none(),
-            "a stream that opens now"
-        );
     }
 }

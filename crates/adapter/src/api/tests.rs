@@ -4,7 +4,10 @@ use axum::{body::Body, http::Request as HttpRequest};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use rescind_ledger::{Ledger, Origin};
 use rescind_revocation::{Identifier, Revocation, UnixMillis};
-use rescind_runtime::config::Secret;
+use rescind_runtime::{
+    config::Secret,
+    tls::{Identity, Shown as _},
+};
 use rescind_xds::{
     Audience, Position,
     server::{self, Client, Declared, Method, Watch as _},
@@ -17,8 +20,9 @@ use tower::ServiceExt as _;
 use super::*;
 use crate::{
     Metrics,
+    config::Xds,
     publication::{Publication, SourceFlag},
-    testing::token,
+    testing::{certificates::Authority, token},
 };
 
 struct Fixture {
@@ -54,7 +58,12 @@ fn fixture() -> Fixture {
     let identify = server::Identify::carried();
     let (_, streams) = server::service(Arc::new(publication), identify, settings, Arc::default());
     let api = Api::new(Access::new(&Secret::new("reads"), &Secret::new("manages")));
-    api.serve(reader, roster.clone(), streams, Peers::default());
+    rescind_runtime::tls::install_crypto_provider();
+    let authority = Authority::new();
+    let (cert, key) = authority.identity("adapter");
+    let own = Identity::new(cert, key).certificate().unwrap();
+    let allowed = Allowed::new(&Xds::default(), own);
+    api.serve(reader, roster.clone(), streams, Peers::default(), allowed);
     Fixture {
         _directory: directory,
         ledger,
@@ -71,6 +80,7 @@ fn client(stream: u64, instance: &str, audience: Audience) -> Client {
         address: None,
         audience,
         method: Method::DeltaRange,
+        subscribes_to_all: true,
         declared: Declared::default(),
     }
 }

@@ -21,10 +21,14 @@ use tonic::{
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use super::*;
+use crate::prepare::prepare;
+use crate::serving;
 use crate::testing::{certificates::Authority, soon, token};
 
 mod connections;
 mod loading;
+mod partial;
+mod sharing;
 
 fn config(authority: &Authority, directory: &TempDir) -> Config {
     let mut config = Config::default();
@@ -34,6 +38,8 @@ fn config(authority: &Authority, directory: &TempDir) -> Config {
     config.adapter.truststore.location = authority.ca();
     config.adapter.xds.host = "127.0.0.1".into();
     config.adapter.xds.port = Port::FREE;
+    config.adapter.xds.allowed_clients = vec!["enforcer".into()];
+    config.adapter.xds.shared_certificates = vec!["enforcer".into()];
     config.adapter.admin.port = Port::FREE;
     config.ledger.directory = directory.path().to_owned();
     config.control_plane.enabled = false;
@@ -48,7 +54,16 @@ async fn try_channel(
     authority: &Authority,
     address: SocketAddr,
 ) -> Result<Channel, tonic::transport::Error> {
-    let (cert, key) = authority.identity("enforcer");
+    channel_of("enforcer", authority, address).await
+}
+
+/// Of a client that is called so.
+async fn channel_of(
+    name: &str,
+    authority: &Authority,
+    address: SocketAddr,
+) -> Result<Channel, tonic::transport::Error> {
+    let (cert, key) = authority.identity(name);
     let tls = ClientTlsConfig::new()
         .ca_certificate(Certificate::from_pem(fs::read(authority.ca()).unwrap()))
         .identity(Identity::from_pem(

@@ -53,6 +53,7 @@ async fn adapter(
     config.adapter.truststore.location = authority.ca();
     config.adapter.xds.host = "127.0.0.1".into();
     config.adapter.xds.port = Port::FREE;
+    config.adapter.xds.allowed_clients = vec!["*".into()];
     config.adapter.admin.port = Port::FREE;
     config.adapter.admin.read_token = Secret::new("reads");
     config.ledger.directory = directory.path().to_owned();

@@ -2,12 +2,12 @@
 //!
 //! A token counts as removed some minutes after it has expired, while the ledger still holds it: so its name can be told.
 
-use std::sync::{Arc, Mutex, PoisonError, atomic::Ordering};
+use std::sync::atomic::Ordering;
 
-use rescind_ledger::{LedgerReader, Live};
+use rescind_ledger::Live;
 use rescind_revocation::{Digests, Expiry, Identifier, Kind, Revocation, UnixSeconds};
 use rescind_runtime::time::unix_now_millis;
-use rescind_xds::{Named, NamedPart, Names, Position, wire_len};
+use rescind_xds::{Named, NamedPart, Names, Position, Removed, wire_len};
 
 use super::{PAGE, Publication, resource};
 
@@ -16,17 +16,6 @@ const BEFORE_DROP: u64 = 3000;
 
 /// A token counts as removed no sooner than so long after its expiry.
 const AFTER_EXPIRY: u64 = 600;
-
-/// What expired in a range of time, by the names of tokens; kept, since all streams ask for the same range.
-#[derive(Debug, Default)]
-pub(super) struct Expired(Mutex<Option<Known>>);
-
-#[derive(Debug)]
-struct Known {
-    from: u64,
-    to: u64,
-    names: Arc<[String]>,
-}
 
 impl Names for Publication {
     fn read_named(
@@ -80,27 +69,8 @@ impl Names for Publication {
         dropped.max(before).max(removed)
     }
 
-    fn removed(&self, from: u64, to: u64) -> Option<Arc<[String]>> {
-        if self.reader.horizon().0 > from {
-            return None;
-        }
-        let mut known = self
-            .expired
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = &*known
-            && (known.from, known.to) == (from, to)
-        {
-            return Some(Arc::clone(&known.names));
-        }
-        let names: Arc<[String]> = expired(&self.reader, from, to).into();
-        *known = Some(Known {
-            from,
-            to,
-            names: Arc::clone(&names),
-        });
-        Some(names)
+    fn removed(&self, from: u64, to: u64) -> Removed {
+        self.expired.between(from, to)
     }
 }
 
@@ -117,28 +87,6 @@ fn named(live: &Live, horizon: u64) -> Option<Named> {
         version: version(*expiry),
         resource: resource(live),
     })
-}
-
-/// All tokens that expire in `[from, to)`.
-fn expired(reader: &LedgerReader, from: u64, to: u64) -> Vec<String> {
-    let range = Expiry::Known(UnixSeconds(from))..Expiry::Known(UnixSeconds(to));
-    let head = reader.head().sequence;
-    let mut names = Vec::new();
-    let mut after = 0;
-    loop {
-        let page = reader.read(after, head, PAGE);
-        for live in &page {
-            if let Revocation::Token { identifier, expiry } = &live.revocation
-                && range.contains(expiry)
-            {
-                names.push(identifier.as_str().to_owned());
-            }
-        }
-        match page.last() {
-            Some(last) if page.len() == PAGE => after = last.sequence,
-            _ => return names,
-        }
-    }
 }
 
 /// The same on every replica: the milliseconds of the wire in base 36.

@@ -115,15 +115,20 @@ impl Pending {
 mod tests {
     use rescind_xds::server::Method;
 
-    use super::*;
+    use super::{super::Subscription, *};
 
     fn live(acked: u64, head: u64) -> Live {
         Live {
+            stream: 0,
             row: 0,
             acked,
             head,
             method: Method::DeltaRange,
             takes_all: true,
+            subscription: Subscription::All,
+            address: None,
+            opened_at: Instant::now(),
+            heard_at: Instant::now(),
         }
     }
 

@@ -17,8 +17,8 @@ pub(crate) struct Named {
     pub(crate) instance: String,
 }
 
-/// What is known of it, and counts while it is away. Of several streams of one name that are open together it is the
-/// weakest, in whatever order they came: all of them are away when the last one ends.
+/// What is known of it, and counts while it is away. Several may have one name: then it is what the weakest of them has, in
+/// whatever order they came and went, until all of them are back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Row {
     pub(crate) id: u64,
@@ -36,13 +36,25 @@ pub(crate) struct Row {
     pub(crate) not_enforced: u64,
     /// The ledger that `acked` is a place in.
     pub(crate) ledger: String,
+    /// Where the one of those that are away is that holds least.
     pub(crate) acked: u64,
+    /// Where the one of those that are connected is that holds least.
+    pub(crate) lowest: Option<u64>,
     pub(crate) first_seen_at: UnixMillis,
     pub(crate) seen_at: UnixMillis,
     /// The same by a steady clock, not written: after a restart the moment of that, since what was written may be older
     /// than what was heard.
     pub(crate) heard_at: Instant,
-    /// Its open streams; not written.
+    /// Whether it has ever subscribed to all that there is: only then can it hold, or lack, a version.
+    pub(crate) subscribes_to_all: bool,
+    /// How many of those that subscribe to all under this name are away. Written together with those that are connected:
+    /// after a restart all of them are away, and the one that comes first must not stand for the others.
+    pub(crate) away: usize,
+    /// Those that are connected and do; not written.
+    pub(crate) here: usize,
+    /// When one of them left last; not written.
+    pub(crate) left_at: UnixMillis,
+    /// Its open streams, whatever they subscribe to; not written.
     pub(crate) streams: usize,
     /// It has changed since it was written.
     pub(crate) dirty: bool,
@@ -63,46 +75,98 @@ impl Row {
             not_enforced: 0,
             ledger: String::new(),
             acked: 0,
+            lowest: None,
             first_seen_at: now,
             seen_at: now,
             heard_at: Instant::now(),
+            subscribes_to_all: false,
+            away: 0,
+            here: 0,
+            left_at: now,
             streams: 0,
             dirty: true,
         }
     }
 
-    /// A stream of it is open, and says where it is.
-    pub(super) fn opened(&mut self, client: &Client, ledger: &str, acked: u64, now: UnixMillis) {
-        self.address = client
-            .address
-            .map_or_else(String::new, |address| address.to_string());
-        let (takes_all, durable) = (takes_all(client), client.method == Method::DeltaRange);
-        if self.is_connected() {
-            let weaker = (self.takes_all && !takes_all) || (self.durable && !durable);
-            if weaker {
-                self.method = client.method.name().to_owned();
-            }
-            self.takes_all &= takes_all;
-            self.durable &= durable;
-            self.declared = weaker_of(&self.declared, &client.declared);
-        } else {
-            self.method = client.method.name().to_owned();
-            self.takes_all = takes_all;
-            self.durable = durable;
-            self.declared = client.declared.clone();
-            if acked == 0 {
-                self.not_enforced = 0;
-            }
+    /// A stream of it is open. What it holds counts when it [joins](Self::joined).
+    pub(super) fn opened(&mut self, client: &Client, acked: u64, now: UnixMillis) {
+        if !self.subscribes_to_all {
+            self.describe(client);
+            self.acked = acked;
         }
         self.streams += 1;
-        // What an enforcer says that it holds counts, also where it is less than what it held.
-        self.acked = acked;
-        self.ledger = ledger.to_owned();
         self.seen(now);
     }
 
-    pub(super) fn acked(&mut self, to: u64, now: UnixMillis) {
+    /// A stream of it subscribes to all, beside so many others that do. Nobody of them has less than `lowest`.
+    pub(super) fn joined(
+        &mut self,
+        client: &Client,
+        others: usize,
+        lowest: Option<u64>,
+        ledger: &str,
+    ) {
+        // It is one of those that were away, if there are such. If more than one were, nobody knows which.
+        self.away = self.away.saturating_sub(1);
+        if self.subscribes_to_all && others + self.away > 0 {
+            self.weaken(client);
+        } else {
+            self.describe(client);
+            if lowest == Some(0) {
+                self.not_enforced = 0;
+            }
+        }
+        self.lowest = lowest;
+        self.subscribes_to_all = true;
+        self.here = others + 1;
+        self.ledger = ledger.to_owned();
+        self.dirty = true;
+    }
+
+    fn describe(&mut self, client: &Client) {
+        self.address = address(client);
+        self.method = client.method.name().to_owned();
+        self.takes_all = takes_all(client);
+        self.durable = is_durable(client);
+        self.declared = client.declared.clone();
+    }
+
+    fn weaken(&mut self, client: &Client) {
+        let (takes_all, durable) = (takes_all(client), is_durable(client));
+        self.address = address(client);
+        if (self.takes_all && !takes_all) || (self.durable && !durable) {
+            self.method = client.method.name().to_owned();
+        }
+        self.takes_all &= takes_all;
+        self.durable &= durable;
+        self.declared = weaker_of(&self.declared, &client.declared);
+    }
+
+    /// Of those that are connected and subscribe to all nobody has less than `lowest` now.
+    pub(super) fn acked(&mut self, lowest: Option<u64>, now: UnixMillis) {
+        self.lowest = lowest;
+        self.answered(now);
+    }
+
+    /// Where all of them are that are, or after a restart would be, away.
+    pub(super) fn weakest(&self) -> u64 {
+        match self.lowest {
+            Some(lowest) if self.away > 0 => self.acked.min(lowest),
+            Some(lowest) => lowest,
+            None => self.acked,
+        }
+    }
+
+    /// One that takes a part has answered.
+    pub(super) fn acked_a_part(&mut self, to: u64, now: UnixMillis) {
+        if self.subscribes_to_all {
+            return self.seen(now);
+        }
         self.acked = to;
+        self.answered(now);
+    }
+
+    fn answered(&mut self, now: UnixMillis) {
         // What came of comparing stands until it is compared again; the rest is over with an ACK.
         let over = [ClientState::NotSent, ClientState::Stale, ClientState::Error];
         if over.iter().any(|state| state.name() == self.state) {
@@ -111,10 +175,37 @@ impl Row {
         self.seen(now);
     }
 
-    pub(super) fn closed(&mut self, acked: u64, now: UnixMillis) {
-        self.acked = acked;
+    /// One of those that subscribe to all has ended at `acked`, and is `away` if it did not come again already. So many
+    /// are still here, and nobody of them has less.
+    pub(super) fn left(
+        &mut self,
+        acked: u64,
+        away: bool,
+        (here, lowest): (usize, Option<u64>),
+        now: UnixMillis,
+    ) {
+        if away {
+            self.acked = match self.away {
+                0 => acked,
+                _ => self.acked.min(acked),
+            };
+            self.away += 1;
+        }
+        (self.here, self.lowest) = (here, lowest);
+        self.left_at = now;
+        self.seen(now);
+    }
+
+    pub(super) fn closed(&mut self, now: UnixMillis) {
         self.streams = self.streams.saturating_sub(1);
         self.seen(now);
+    }
+
+    /// Those that are away are gone for good; whether others of them are `here`.
+    pub(super) fn forget_away(&mut self, here: bool) {
+        self.away = 0;
+        self.subscribes_to_all &= here;
+        self.dirty = true;
     }
 
     /// Whether a stream of it is open.
@@ -127,13 +218,13 @@ impl Row {
         self.last_error.clone_from(&status.last_error);
         // Who holds exactly what is here has taken what it once refused, and speaks for nobody else of its name.
         self.not_enforced = match status.proof {
-            Some(Proof::Proven) if self.streams <= 1 => 0,
+            Some(Proof::Proven) if self.streams <= 1 && self.away == 0 => 0,
             _ => self.not_enforced.max(status.not_enforced as u64),
         };
         self.dirty = true;
     }
 
-    fn seen(&mut self, now: UnixMillis) {
+    pub(super) fn seen(&mut self, now: UnixMillis) {
         self.seen_at = now;
         self.heard_at = Instant::now();
         self.dirty = true;
@@ -143,6 +234,16 @@ impl Row {
 /// Whether a stream takes applications and subjects, not tokens alone.
 pub(super) fn takes_all(client: &Client) -> bool {
     client.audience == Audience::Rescind && client.method != Method::DeltaNames
+}
+
+/// Whether what it ACKed outlives its process.
+fn is_durable(client: &Client) -> bool {
+    client.method == Method::DeltaRange
+}
+
+fn address(client: &Client) -> String {
+    let address = client.address;
+    address.map_or_else(String::new, |address| address.to_string())
 }
 
 /// What holds for two of one name together: what one does not say is not known.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rescind_xds::server::Method;
 use serde::Serialize;
 
-use super::{Live, Row};
+use super::{Live, Row, Subscription};
 
 /// How an enforcer stands towards a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -17,6 +17,8 @@ pub(crate) enum Standing {
     Missing,
     /// It has been away for longer than it trusts an old set, and refuses everything since.
     Gone,
+    /// It subscribes to a part alone, and so says nothing of this.
+    Partial,
     /// It cannot enforce it: an older enforcer and an application or a subject, or entries that it refused.
     Cannot,
 }
@@ -35,6 +37,10 @@ pub(crate) struct Asked {
 pub(crate) struct Receipt {
     pub(crate) row: Row,
     pub(crate) connected: bool,
+    /// The stream; `None` for one that is away.
+    pub(crate) stream: Option<u64>,
+    /// Whether it asks for all that there is.
+    pub(crate) subscribes_to_all: bool,
     /// How this connection came; `None` for one that is away.
     pub(crate) method: Option<Method>,
     /// Where this connection is; where it was, for one that is away.
@@ -45,54 +51,76 @@ pub(crate) struct Receipt {
     pub(crate) counts: bool,
 }
 
-/// The receipts of one row: one for each live connection, or one for who is away.
+impl Receipt {
+    /// It keeps a version from being everywhere.
+    pub(crate) fn blocks(&self) -> bool {
+        !self.counts && self.standing != Some(Standing::Partial)
+    }
+}
+
+/// The receipts of one row: one for each live connection, and one for who is away.
 pub(super) fn receipts(
     row: &Row,
     live: &[Live],
     asked: Option<Asked>,
     now: Instant,
 ) -> Vec<Receipt> {
-    let receipt = |live: Option<&Live>| {
-        let standing = asked.map(|asked| standing(row, live, asked, now));
-        let counts = match standing {
+    let receipt = |live: Option<&Live>, standing: Option<Standing>| Receipt {
+        row: row.clone(),
+        connected: live.is_some(),
+        stream: live.map(|live| live.stream),
+        subscribes_to_all: live.map_or(row.subscribes_to_all, |live| {
+            live.subscription == Subscription::All
+        }),
+        method: live.map(|live| live.method),
+        acked: live.map_or(row.acked, |live| live.acked),
+        standing,
+        counts: match standing {
             Some(Standing::Acked) => true,
             // Only who had nowhere else to go is surely closed.
             Some(Standing::Gone) => row.declared.adapters == Some(1),
             _ => false,
-        };
-        Receipt {
-            row: row.clone(),
-            connected: live.is_some(),
-            method: live.map(|live| live.method),
-            acked: live.map_or(row.acked, |live| live.acked),
-            standing,
-            counts,
-        }
+        },
     };
-    if live.is_empty() {
-        return vec![receipt(None)];
+    let mut receipts = Vec::with_capacity(live.len() + 1);
+    for stream in live {
+        let standing = asked.map(|asked| of_stream(row, stream, asked));
+        receipts.push(receipt(Some(stream), standing));
     }
-    live.iter().map(|live| receipt(Some(live))).collect()
+    // Who is away is not hidden by another one of its name.
+    if live.is_empty() || row.away > 0 {
+        let closed = live.is_empty() && is_closed(row, now);
+        let standing = asked.map(|asked| of_away(row, closed, asked));
+        receipts.push(receipt(None, standing));
+    }
+    receipts
 }
 
-/// Each open stream is judged by itself; the row speaks for who is away.
-fn standing(row: &Row, live: Option<&Live>, asked: Asked, now: Instant) -> Standing {
-    let (acked, takes_all) = match live {
-        Some(live) => (live.acked, live.takes_all),
-        None => (row.acked, row.takes_all),
-    };
-    if asked.is_rule && !takes_all {
+/// An open stream is judged by itself.
+fn of_stream(row: &Row, stream: &Live, asked: Asked) -> Standing {
+    let takes_it = stream.takes_all || !asked.is_rule;
+    match stream.subscription {
+        Subscription::Part => Standing::Partial,
+        _ if !takes_it => Standing::Cannot,
+        Subscription::Left => Standing::Missing,
+        Subscription::All if stream.acked < asked.sequence => Standing::Missing,
+        Subscription::All if row.not_enforced > 0 => Standing::Cannot,
+        Subscription::All => Standing::Acked,
+    }
+}
+
+/// The row speaks for who is away.
+fn of_away(row: &Row, closed: bool, asked: Asked) -> Standing {
+    if !row.subscribes_to_all {
+        return Standing::Partial;
+    }
+    if asked.is_rule && !row.takes_all {
         return Standing::Cannot;
     }
-    let has = acked >= asked.sequence && (live.is_some() || row.durable);
-    if has && row.not_enforced > 0 {
-        return Standing::Cannot;
-    }
-    if has {
-        return Standing::Acked;
-    }
-    match live.is_none() && is_closed(row, now) {
-        true => Standing::Gone,
+    match row.acked >= asked.sequence && row.durable {
+        true if row.not_enforced > 0 => Standing::Cannot,
+        true => Standing::Acked,
+        false if closed => Standing::Gone,
         false => Standing::Missing,
     }
 }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use rescind_revocation::UnixMillis;
+use rescind_runtime::time::unix_now_millis;
 use rescind_xds::server::Declared;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use thiserror::Error;
@@ -19,7 +20,7 @@ use super::{Named, Row};
 const FILE: &str = "roster.db";
 
 /// What `PRAGMA user_version` says of this form.
-const FORM: i64 = 1;
+const FORM: i64 = 2;
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS enforcers (
     id INTEGER PRIMARY KEY,
@@ -39,11 +40,20 @@ const TABLE: &str = "CREATE TABLE IF NOT EXISTS enforcers (
     acked INTEGER NOT NULL,
     first_seen_ms INTEGER NOT NULL,
     seen_ms INTEGER NOT NULL,
+    subscribes_to_all INTEGER NOT NULL DEFAULT 1,
+    parts INTEGER NOT NULL DEFAULT 1,
     UNIQUE (identity, instance)
 ) STRICT";
 
+/// From the first form: who is there counts as one that subscribes to all, as it did until then.
+const FROM_FIRST: &str = "BEGIN;
+    ALTER TABLE enforcers ADD COLUMN subscribes_to_all INTEGER NOT NULL DEFAULT 1;
+    ALTER TABLE enforcers ADD COLUMN parts INTEGER NOT NULL DEFAULT 1;
+    PRAGMA user_version = 2;
+    COMMIT";
+
 const COLUMNS: &str = "id, identity, instance, address, method, takes_all, durable, adapters, stale_after_s, \
-     stale_policy, state, last_error, not_enforced, ledger, acked, first_seen_ms, seen_ms";
+     stale_policy, state, last_error, not_enforced, ledger, acked, first_seen_ms, seen_ms, subscribes_to_all, parts";
 
 /// The file, open.
 #[derive(Debug)]
@@ -95,6 +105,7 @@ impl Store {
             0 => connection
                 .pragma_update(None, "user_version", FORM)
                 .map_err(database)?,
+            1 => connection.execute_batch(FROM_FIRST).map_err(database)?,
             FORM => {}
             found => return Err(StoreError::Form { path, found }),
         }
@@ -112,7 +123,8 @@ impl Store {
             }
             let mut put = transaction.prepare_cached(&format!(
                 "INSERT OR REPLACE INTO enforcers ({COLUMNS}) VALUES \
-                 (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
+                 (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, \
+                 ?18, ?19)"
             ))?;
             for row in rows {
                 put.execute(params![
@@ -130,9 +142,11 @@ impl Store {
                     row.last_error,
                     signed(row.not_enforced),
                     row.ledger,
-                    signed(row.acked),
+                    signed(row.weakest()),
                     signed(row.first_seen_at.0),
                     signed(row.seen_at.0),
+                    row.subscribes_to_all,
+                    signed((row.here + row.away) as u64),
                 ])?;
             }
         }
@@ -176,9 +190,14 @@ fn rows(connection: &Connection) -> rusqlite::Result<Vec<Row>> {
             not_enforced: number(12)?,
             ledger: row.get(13)?,
             acked: number(14)?,
+            lowest: None,
             first_seen_at: UnixMillis(number(15)?),
             seen_at: UnixMillis(number(16)?),
             heard_at: Instant::now(),
+            subscribes_to_all: row.get(17)?,
+            away: number(18)? as usize,
+            here: 0,
+            left_at: UnixMillis(unix_now_millis()),
             streams: 0,
             dirty: false,
         })

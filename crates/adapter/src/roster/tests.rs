@@ -1,12 +1,14 @@
 use rescind_ledger::Ledger;
 use rescind_xds::{
-    Audience,
-    server::{ClientState, Declared, Method},
+    Audience, Position,
+    server::{ClientState, Declared, Method, StreamStatus, Watch as _},
 };
 use tempfile::TempDir;
 
 use super::*;
 use crate::testing::token;
+
+mod shared;
 
 struct Fixture {
     directory: TempDir,
@@ -39,6 +41,7 @@ fn client(stream: u64, instance: &str, method: Method) -> Client {
             Method::Stream | Method::DeltaNames => Audience::Classic,
         },
         method,
+        subscribes_to_all: true,
         declared: Declared {
             adapters: Some(1),
             stale_after_s: Some(900),
@@ -113,11 +116,13 @@ fn an_older_enforcer_cannot_enforce_an_application_and_who_refused_something_can
         ]
     );
     fixture.roster.changed(StreamStatus {
+        stream: 2,
         identity: "gateway".to_owned(),
         instance: "ours".to_owned(),
         address: None,
         audience: Audience::Rescind,
         method: Method::DeltaRange,
+        subscribes_to_all: true,
         declared: Declared::default(),
         proof: None,
         acked: Position(5),
@@ -215,10 +220,16 @@ fn of_several_that_shared_a_name_and_are_away_the_weakest_counts() {
         assert_eq!(standing(), Standing::Missing, "the older forgets it");
         let later = fixture.standings_later(5)[0].1;
         assert_eq!(later, Standing::Missing, "the older never closes");
-        // Whoever comes back alone is judged alone.
+        // Whoever comes back alone does not speak for the other one.
         fixture.opened(&ours, 5);
+        let mut standings = fixture.standings(5, false);
+        standings.sort_by_key(|standing| standing.2);
+        assert_eq!(
+            [standings[0].1, standings[1].1],
+            [Standing::Missing, Standing::Acked]
+        );
         fixture.roster.closed(&ours, Position(5));
-        assert_eq!(standing(), Standing::Acked);
+        assert_eq!(standing(), Standing::Missing);
     }
 }
 

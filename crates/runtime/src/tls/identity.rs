@@ -8,6 +8,7 @@ use rustls::SignatureScheme;
 use rustls::client::ResolvesClientCert;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 
 use super::validity::{self, Validity};
@@ -73,6 +74,11 @@ impl OwnCertificate {
     /// Puts another one in its place, for handshakes to come.
     pub(super) fn replace(&self, with: CertifiedKey) {
         self.0.store(Arc::new(with));
+    }
+
+    /// The certificate itself, as it is in force now, without what stands above it.
+    pub fn leaf(&self) -> Option<CertificateDer<'static>> {
+        self.0.load().cert.first().cloned()
     }
 
     /// When it is valid: all of what is shown.

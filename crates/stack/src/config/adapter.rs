@@ -34,7 +34,13 @@ pub(crate) fn adapter(
         "adapter": {
             "keystore": { "certPath": own.cert, "keyPath": own.key },
             "truststore": { "location": certs.ca() },
-            "xds": { "host": "127.0.0.1", "port": ports.xds },
+            "xds": {
+                "host": "127.0.0.1",
+                "port": ports.xds,
+                // Another enforcer, the tests' clients and a second site's adapter have the same certificates.
+                "allowedClients": ["adapter", "enforcer", "router"],
+                "sharedCertificates": ["enforcer"],
+            },
             "admin": {
                 "host": "127.0.0.1",
                 "port": ports.adapter_admin,

@@ -101,6 +101,7 @@ pub(super) struct Standing {
     pub(super) instance: String,
     pub(super) audience: Audience,
     pub(super) method: Method,
+    pub(super) subscribes_to_all: bool,
     pub(super) declared: Declared,
     pub(super) proof: Option<Proof>,
     pub(super) acked: Position,
@@ -216,16 +217,30 @@ impl Connection {
         {
             return Err(foreign(type_url));
         }
+        let had_all = session.subscribes_to_all();
         match &mut session.form {
-            Form::Tokens => Ok(()),
-            Form::Range(form) => form.change(&said.subscribe, &said.unsubscribe),
+            Form::Tokens => {}
+            Form::Range(form) => form.change(&said.subscribe, &said.unsubscribe)?,
             Form::Names(form) => {
                 if form.change(&said.subscribe, &said.unsubscribe, most)? {
                     session.at = Position(0);
+                    session.acked = Position(0);
                 }
-                Ok(())
             }
         }
+        // Who had left it may hold nothing of it any more.
+        if !had_all && session.subscribes_to_all() {
+            session.acked = Position(0);
+        }
+        Ok(())
+    }
+
+    /// Whether the stream asks for all that there is, and where its client is.
+    pub(super) fn subscription(&self, id: StreamId) -> (bool, Position) {
+        let session = self.sessions.get(&id);
+        session.map_or((false, Position(0)), |session| {
+            (session.subscribes_to_all(), session.acked)
+        })
     }
 
     /// How the stream stands; `None` when it is not open.
@@ -258,6 +273,7 @@ impl Connection {
             instance: session.instance.clone(),
             audience: session.audience,
             method: session.method(),
+            subscribes_to_all: session.subscribes_to_all(),
             declared: session.declared.clone(),
             proof: session.proof,
             acked: session.acked,

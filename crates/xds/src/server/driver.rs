@@ -35,15 +35,11 @@ pub(super) async fn drive<S: Source, M: Streamed>(
         first = first_request(&mut requests, inner.settings.first_request_timeout) => first,
     };
     let opening = first.and_then(M::opening).and_then(|opening| {
-        match inner.registry.admit(peer.identity()) {
-            true => Ok(opening),
-            false => Err(Status::resource_exhausted(
-                "too many streams are open for this client's certificate",
-            )),
-        }
+        let named = inner.admission.name(&peer, &opening.instance)?;
+        Ok((opening, named))
     });
     match opening {
-        Ok(opening) => serve::<S, M>(inner, peer, opening, requests, outlet).await,
+        Ok((opening, _named)) => serve::<S, M>(inner, peer, opening, requests, outlet).await,
         Err(status) => {
             inner.metrics.refused.inc();
             warn!(

@@ -11,6 +11,8 @@ use std::{
 
 use tonic::Extensions;
 
+use super::admission::Load;
+
 /// The other end of one connection. Whoever accepts the connection makes one for it, once: its clones, and they alone, are
 /// of the same connection, and the streams of a connection belong together.
 #[derive(Debug, Clone)]
@@ -18,6 +20,7 @@ pub struct Peer {
     identity: Arc<str>,
     address: Option<SocketAddr>,
     connection: ConnectionId,
+    load: Arc<Load>,
 }
 
 /// Names a connection within the process.
@@ -32,6 +35,7 @@ impl Peer {
             identity: identity.into(),
             address,
             connection: ConnectionId(CONNECTIONS.fetch_add(1, Ordering::Relaxed)),
+            load: Arc::default(),
         }
     }
 
@@ -47,6 +51,11 @@ impl Peer {
 
     pub(super) fn connection(&self) -> ConnectionId {
         self.connection
+    }
+
+    /// What is open and under way on the connection.
+    pub(super) fn load(&self) -> &Arc<Load> {
+        &self.load
     }
 
     /// The address, for a log line.

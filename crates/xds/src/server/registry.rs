@@ -23,8 +23,6 @@ pub(super) struct Registry {
     nonces: Arc<Nonces>,
     gate: Gate,
     connections: Mutex<Connections>,
-    /// How many streams are open, by identity.
-    streams: Mutex<HashMap<String, usize>>,
     /// How many entries a client refused, until it takes the whole set.
     marks: Mutex<HashMap<ClientName, usize>>,
 }
@@ -65,7 +63,6 @@ impl Registry {
             settings,
             nonces: Arc::new(Nonces::new()),
             connections: Mutex::default(),
-            streams: Mutex::default(),
             marks: Mutex::default(),
         }
     }
@@ -95,28 +92,8 @@ impl Registry {
         (shared, wake)
     }
 
-    /// Counts a stream for its identity; `false` where that has too many.
-    pub(super) fn admit(&self, identity: &str) -> bool {
-        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-        let open = streams.entry(identity.to_owned()).or_default();
-        let admitted = *open < self.settings.max_streams;
-        *open += usize::from(admitted);
-        admitted
-    }
-
-    fn release(&self, identity: &str) {
-        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(open) = streams.get_mut(identity) {
-            *open -= 1;
-            if *open == 0 {
-                streams.remove(identity);
-            }
-        }
-    }
-
-    /// An admitted stream has ended. The connection is remembered for a while.
+    /// A stream has ended. The connection is remembered for a while.
     pub(super) fn leave(&self, shared: &Shared, id: StreamId, now: Instant) {
-        self.release(shared.peer.identity());
         if shared.lock().leave(id, now) {
             let id = shared.peer.connection();
             self.connections().idle.push_back((now, id));
@@ -172,11 +149,13 @@ impl Registry {
         let name = (shared.peer.identity().to_owned(), standing.instance);
         let mark = self.marks().get(&name).copied().unwrap_or_default();
         Some(StreamStatus {
+            stream: id,
             identity: name.0,
             instance: name.1,
             address: shared.peer.address(),
             audience: standing.audience,
             method: standing.method,
+            subscribes_to_all: standing.subscribes_to_all,
             declared: standing.declared,
             proof: standing.proof,
             acked: standing.acked,
@@ -286,20 +265,6 @@ mod tests {
 
     fn peer() -> Peer {
         Peer::new("", Some(([10, 0, 0, 1], 4000).into()))
-    }
-
-    #[test]
-    fn one_identity_has_so_many_streams_and_no_more() {
-        let registry = Registry::new(Arc::new(Settings {
-            max_streams: 2,
-            ..Settings::default()
-        }));
-        let peer = peer();
-        let (shared, _) = registry.join(&peer, 1, Instant::now());
-        assert!(registry.admit("") && registry.admit("") && !registry.admit(""));
-        assert!(registry.admit("other"));
-        registry.leave(&shared, 1, Instant::now());
-        assert!(registry.admit("") && !registry.admit(""));
     }
 
     #[test]

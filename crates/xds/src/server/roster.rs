@@ -7,6 +7,8 @@ use crate::{Audience, Position};
 /// One open stream, as a person wants to see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamStatus {
+    /// Names the stream within the process.
+    pub stream: u64,
     /// The peer's, as the embedding server named it.
     pub identity: String,
     /// `node.metadata.instanceIdentifier`; empty where the client sent none.
@@ -17,6 +19,8 @@ pub struct StreamStatus {
     pub audience: Audience,
     /// By which method, and in which form.
     pub method: Method,
+    /// Whether it asks for all that there is, and not for a part of it by name.
+    pub subscribes_to_all: bool,
     /// What the client says of itself.
     pub declared: Declared,
     /// What came of comparing digests; `None` where the client does not compare, or has not yet.

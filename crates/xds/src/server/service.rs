@@ -20,6 +20,7 @@ use rescind_proto::{
     envoy::service::discovery::v3::{DiscoveryRequest, DiscoveryResponse},
     wso2::discovery::service::keymgt::revoked_token_discovery_service_server::SERVICE_NAME,
 };
+use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{
     Extensions, Request, Response, Status, Streaming,
@@ -33,6 +34,7 @@ use tracing::{error, warn};
 
 use super::{
     Metrics, Settings, StreamStatus,
+    admission::{Admission, Admitted},
     connection::StreamId,
     driver::{drive, shutting_down},
     fetch,
@@ -40,6 +42,7 @@ use super::{
     outlet::outlet,
     peer::{Identify, Peer},
     registry::Registry,
+    requests::Requests,
 };
 use crate::Source;
 
@@ -62,6 +65,7 @@ pub fn service<S: Source>(
         tasks: TaskTracker::new(),
     };
     let inner = Inner {
+        admission: Admission::new(Arc::clone(&settings)),
         source,
         identify,
         settings,
@@ -90,6 +94,7 @@ pub(super) struct Inner<S> {
     pub(super) settings: Arc<Settings>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) registry: Arc<Registry>,
+    pub(super) admission: Arc<Admission>,
     pub(super) drain: CancellationToken,
     streams: AtomicU64,
 }
@@ -124,8 +129,26 @@ impl Handle {
 }
 
 impl<S> Inner<S> {
-    /// The peer, if it may subscribe.
-    fn admitted(&self, extensions: &Extensions) -> Result<Peer, Status> {
+    /// The peer, if it may subscribe and has not too much open.
+    fn enter(&self, extensions: &Extensions) -> Result<(Peer, Admitted), Status> {
+        let peer = self.peer(extensions)?;
+        let allowed = self.settings.admit.check(peer.identity());
+        match allowed.and_then(|()| self.admission.admit(&peer)) {
+            Ok(admitted) => Ok((peer, admitted)),
+            Err(status) => {
+                self.metrics.refused.inc();
+                warn!(
+                    address = peer.shown(),
+                    identity = peer.identity(),
+                    reason = status.message(),
+                    "xDS stream refused"
+                );
+                Err(status)
+            }
+        }
+    }
+
+    fn peer(&self, extensions: &Extensions) -> Result<Peer, Status> {
         let Some(peer) = self.identify.call(extensions) else {
             self.metrics.refused.inc();
             error!("xDS stream refused: this server does not know its connection");
@@ -133,18 +156,7 @@ impl<S> Inner<S> {
                 "the server does not know the connection of this request",
             ));
         };
-        if self.settings.admit.call(peer.identity()) {
-            return Ok(peer);
-        }
-        self.metrics.refused.inc();
-        warn!(
-            identity = peer.identity(),
-            address = peer.shown(),
-            "xDS stream refused: this certificate may not subscribe"
-        );
-        Err(Status::permission_denied(
-            "the client's certificate is not among those that may subscribe",
-        ))
+        Ok(peer)
     }
 
     pub(super) fn next_stream(&self) -> StreamId {
@@ -176,11 +188,12 @@ impl<S: Source> TokenService<S> {
         &self,
         request: http::Request<Body>,
     ) -> Result<http::Response<Body>, Status> {
-        let peer = self.inner.admitted(request.extensions())?;
+        let (peer, admitted) = self.inner.enter(request.extensions())?;
         let limit = self.inner.settings.max_request_bytes;
         let buffer = BufferSettings::new(REQUEST_BYTES, REQUEST_BYTES);
         let decoder = ProstCodec::<DiscoveryResponse, M::Request>::raw_decoder(buffer);
-        let requests = Streaming::new_request(decoder, request.into_body(), None, Some(limit));
+        let body = Requests::new(request.into_body(), admitted);
+        let requests = Streaming::new_request(decoder, body, None, Some(limit));
         let (outlet, responses) = outlet();
         let inner = Arc::clone(&self.inner);
         self.tasks
@@ -196,15 +209,21 @@ async fn fetch<S: Source>(
     inner: Arc<Inner<S>>,
     request: http::Request<Body>,
 ) -> http::Response<Body> {
+    let admitted = match inner.enter(request.extensions()) {
+        Ok((_, admitted)) => admitted,
+        Err(status) => return status.into_http(),
+    };
+    let request = request.map(|body| Body::new(Requests::new(body, admitted)));
     let limit = inner.settings.max_request_bytes;
+    let patience = inner.settings.first_request_timeout;
     let page = service_fn(|request: Request<DiscoveryRequest>| {
         let page = inner.page(&request);
         async move { page }
     });
-    Grpc::new(ProstCodec::default())
-        .apply_max_message_size_config(Some(limit), None)
-        .unary(page, request)
-        .await
+    let mut grpc =
+        Grpc::new(ProstCodec::default()).apply_max_message_size_config(Some(limit), None);
+    let answered = timeout(patience, grpc.unary(page, request)).await;
+    answered.unwrap_or_else(|_| Status::deadline_exceeded("no request came").into_http())
 }
 
 impl<S: Source> Inner<S> {
@@ -215,7 +234,6 @@ impl<S: Source> Inner<S> {
         if self.drain.is_cancelled() {
             return Err(shutting_down());
         }
-        self.admitted(request.extensions())?;
         let page = fetch::page(&*self.source, &self.settings, request.get_ref())?;
         self.metrics.pages.inc();
         Ok(Response::new(page))

@@ -2,6 +2,8 @@
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
+use tonic::Status;
+
 use super::{Declared, Method, StreamStatus};
 use crate::{Audience, Position};
 
@@ -35,8 +37,14 @@ pub struct Settings {
     pub error_text_bytes: usize,
     /// So many names one stream may subscribe to.
     pub max_names: usize,
-    /// So many streams may be open at once for one identity.
+    /// So many streams may be open at once for one identity, counted from their opening.
     pub max_streams: usize,
+    /// So many of them on one connection.
+    pub max_streams_per_connection: usize,
+    /// A request of more than so many bytes takes room while it comes, and has [`Self::first_request_timeout`] for that.
+    pub small_request_bytes: usize,
+    /// So much room is there for such requests together; on one connection, for one of the largest.
+    pub large_requests_bytes: usize,
     /// So many chunks of full syncs are under way at once; live pushes do not count.
     pub full_sync_places: usize,
     /// A chunk that is not ACKed within this time gives its place to another stream.
@@ -48,6 +56,9 @@ pub struct Settings {
     pub max_connection_age: Option<Duration>,
     /// Who may subscribe, by the identity of the peer.
     pub admit: Admit,
+    /// Under which identities several clients may come at once, told apart by `instanceIdentifier` alone. Under another one a
+    /// second `instanceIdentifier` is refused while the first is open.
+    pub share: Admit,
     /// Who hears of ACKs.
     pub watcher: Option<Arc<dyn Watch>>,
 }
@@ -59,6 +70,10 @@ pub trait Watch: fmt::Debug + Send + Sync {
 
     /// A client has taken a response: it had everything up to `from`, and has it up to `to`.
     fn acked(&self, client: &Client, from: Position, to: Position);
+
+    /// A stream goes for all that there is from now on, or for a part of it; or what it has taken is sent to it anew. Its
+    /// client counts as having everything up to `acked`.
+    fn subscribed(&self, client: &Client, to_all: bool, acked: Position);
 
     /// A stream has ended, and this is where its client was.
     fn closed(&self, client: &Client, acked: Position);
@@ -82,6 +97,8 @@ pub struct Client {
     pub audience: Audience,
     /// How.
     pub method: Method,
+    /// Whether it asked for all that there is when it opened, and not for a part of it by name.
+    pub subscribes_to_all: bool,
     /// What it says of itself.
     pub declared: Declared,
 }
@@ -103,28 +120,47 @@ impl Default for Settings {
             error_text_bytes: 4 * 1024,
             max_names: 1000,
             max_streams: 10_000,
+            max_streams_per_connection: 1000,
+            small_request_bytes: 16 * 1024,
+            large_requests_bytes: 64 * 1024 * 1024,
             full_sync_places: 16,
             place_time: Duration::from_secs(1),
             walk_pause: Duration::from_millis(50),
             max_connection_age: None,
             admit: Admit::default(),
+            share: Admit::default(),
             watcher: None,
         }
     }
 }
 
-/// A function from a peer's name to whether it may subscribe.
+/// A function from a peer's name to whether it may do something, and what is said to one that may not.
 #[derive(Clone)]
-pub struct Admit(Arc<dyn Fn(&str) -> bool + Send + Sync>);
+pub struct Admit {
+    admits: Arc<dyn Fn(&str) -> bool + Send + Sync>,
+    refusal: &'static str,
+}
 
 impl Admit {
     /// Admits by `admit`.
     pub fn by(admit: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
-        Self(Arc::new(admit))
+        Self {
+            admits: Arc::new(admit),
+            refusal: "the client's certificate is not among those that may do this",
+        }
     }
 
-    pub(crate) fn call(&self, identity: &str) -> bool {
-        (self.0)(identity)
+    /// Says `refusal` to those who are not admitted: it should name what would have to be set.
+    #[must_use]
+    pub fn saying(self, refusal: &'static str) -> Self {
+        Self { refusal, ..self }
+    }
+
+    pub(crate) fn check(&self, identity: &str) -> Result<(), Status> {
+        match (self.admits)(identity) {
+            true => Ok(()),
+            false => Err(Status::permission_denied(self.refusal)),
+        }
     }
 }
 

@@ -20,6 +20,7 @@ use crate::{
 };
 
 mod ends;
+mod limits;
 mod timing;
 
 async fn served(source: FakeSource) -> (Arc<FakeSource>, Served) {
@@ -174,11 +175,13 @@ async fn the_roster_shows_who_is_where() {
     assert_eq!(
         status,
         StreamStatus {
+            stream: status.stream,
             identity: "gateway".to_owned(),
             instance: "gw".to_owned(),
             address: status.address,
             audience: crate::Audience::Rescind,
             method: Method::Stream,
+            subscribes_to_all: true,
             declared: Declared::default(),
             proof: None,
             acked: Position(2),

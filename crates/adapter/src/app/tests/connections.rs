@@ -8,13 +8,13 @@ use rescind_proto::google::{
 use super::*;
 
 /// A `StreamTokens` whose every request the test writes.
-struct Written {
+pub(super) struct Written {
     requests: mpsc::Sender<DiscoveryRequest>,
-    responses: Streaming<DiscoveryResponse>,
+    pub(super) responses: Streaming<DiscoveryResponse>,
 }
 
 impl Written {
-    async fn open(channel: &Channel, instance: &str) -> Self {
+    pub(super) async fn open(channel: &Channel, instance: &str) -> Self {
         let (requests, queue) = mpsc::channel(8);
         requests.send(first(instance)).await.unwrap();
         let queue = tokio_stream::wrappers::ReceiverStream::new(queue);
@@ -26,7 +26,7 @@ impl Written {
         }
     }
 
-    async fn next(&mut self) -> DiscoveryResponse {
+    pub(super) async fn next(&mut self) -> DiscoveryResponse {
         soon(self.responses.message()).await.unwrap().unwrap()
     }
 

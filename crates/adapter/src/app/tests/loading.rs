@@ -66,3 +66,39 @@ async fn who_holds_a_connection_open_without_a_word_holds_up_nothing() {
     let (loaded, _silent) = soon(async { tokio::join!(loading, silent) }).await;
     assert_eq!(loaded.unwrap(), "read");
 }
+
+#[tokio::test]
+async fn the_admin_port_answers_meanwhile() {
+    tls::install_crypto_provider();
+    let authority = Authority::new();
+    let directory = TempDir::new().unwrap();
+    let mut config = config(&authority, &directory);
+    config.adapter.admin.read_token = rescind_runtime::config::Secret::new("reads");
+    let bound = Bound::new(config).await.unwrap();
+    let admin = bound.addresses.admin;
+    assert_eq!(page(admin, "/livez").await, (200, "ok\n".to_owned()));
+    let (status, reason) = page(admin, "/readyz").await;
+    assert_eq!(
+        (status, &*reason),
+        (503, "not ready\npending: ledger\npending: xDS port\n")
+    );
+    let (status, metrics) = page(admin, "/metrics").await;
+    assert_eq!(status, 200);
+    assert!(
+        metrics.contains("rescind_certificate_days_left"),
+        "{metrics}"
+    );
+    for path in ["/v1/enforcers", "/v1/versions/1", "/v1/revocations?jti=a"] {
+        assert_eq!(page(admin, path).await.0, 401);
+        let starting = read(admin, path).await;
+        assert_eq!(
+            starting, "{\"error\":\"the adapter is starting\"}",
+            "{path}"
+        );
+    }
+    let app = bound.open().await.unwrap();
+    assert_eq!(page(admin, "/readyz").await, (200, "ready\n".to_owned()));
+    let (stop, running) = (app.token(), tokio::spawn(app.run()));
+    stop.cancel();
+    assert_eq!(soon(running).await.unwrap(), ExitCode::SUCCESS);
+}

@@ -25,6 +25,9 @@ use crate::{
 /// How often it is looked whether something has expired.
 const EXPIRY: Duration = Duration::from_secs(60);
 
+/// How often it is asked for what has expired while that is looked for.
+const LOOKED_FOR: Duration = Duration::from_secs(1);
+
 const WILDCARD: &str = "*";
 
 #[derive(Debug)]
@@ -42,6 +45,8 @@ pub(super) struct NamesForm {
     gone: VecDeque<String>,
     /// What expires before has been told, or was never sent.
     horizon: Option<u64>,
+    /// What has expired since is being looked for.
+    asks_again: bool,
     /// What the newest response said of names, beside what is new.
     said: Vec<String>,
     /// That was refused before, together with other names.
@@ -65,6 +70,7 @@ impl NamesForm {
             held: versions.clone(),
             gone: VecDeque::new(),
             horizon: None,
+            asks_again: false,
             said: Vec::new(),
             said_again: false,
             again: VecDeque::new(),
@@ -93,6 +99,10 @@ impl NamesForm {
         self.unsubscribe(unsubscribe);
         self.check(most)?;
         Ok(again)
+    }
+
+    pub(super) fn is_wildcard(&self) -> bool {
+        self.wildcard
     }
 
     /// The limit of names.
@@ -205,7 +215,8 @@ impl Connection {
         // Who asked for everything hears that there is nothing; who asked for nothing hears nothing.
         let first = !session.answered && (form.wildcard || !form.names.is_empty());
         if batch.is_empty() && !first {
-            return Step::Wait(Some(now + EXPIRY));
+            let again = if form.asks_again { LOOKED_FOR } else { EXPIRY };
+            return Step::Wait(Some(now + again));
         }
         let at = session.at;
         let range = Range {

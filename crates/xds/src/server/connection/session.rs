@@ -154,6 +154,15 @@ impl Session {
         }
     }
 
+    /// Whether it asks for all that there is, and not for a part of it by name.
+    pub(super) fn subscribes_to_all(&self) -> bool {
+        match &self.form {
+            Form::Tokens => true,
+            Form::Range(form) => !form.leaves_out_the_log(),
+            Form::Names(form) => form.is_wildcard(),
+        }
+    }
+
     /// Takes a place for a chunk, unless the stream has one; `false` where it waits in line for one.
     pub(super) fn enter(&mut self, id: StreamId, gate: &Gate, kept_until: Instant) -> bool {
         if self.place.is_none() {

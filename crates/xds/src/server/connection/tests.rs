@@ -281,6 +281,7 @@ fn the_standing_says_how_far_a_stream_is() {
             instance: "gw".to_owned(),
             audience: Audience::Classic,
             method: Method::Stream,
+            subscribes_to_all: true,
             declared: Declared::default(),
             proof: None,
             acked: Position(1),

@@ -35,7 +35,6 @@ pub(super) struct OpenStream<S: Source> {
     shared: Arc<Shared>,
     wake: Arc<Notify>,
     id: StreamId,
-    opening: Opening,
     client: Client,
 }
 
@@ -47,13 +46,14 @@ impl<S: Source> OpenStream<S> {
         let goal = inner.source.head().borrow().position;
         inner.metrics.streams(opening.audience).inc();
         let (shared, wake) = inner.registry.join(peer, id, now);
-        let method = {
+        let (subscribes_to_all, _) = {
             let mut state = shared.lock();
             let wake = Arc::clone(&wake);
             state.connection.open(id, &opening, start, goal, now, wake);
             state.wake_others(id);
-            opening.wants.method()
+            state.connection.subscription(id)
         };
+        let method = opening.wants.method();
         let client = Client {
             stream: id,
             identity: peer.identity().to_owned(),
@@ -61,6 +61,7 @@ impl<S: Source> OpenStream<S> {
             address: peer.address(),
             audience: opening.audience,
             method,
+            subscribes_to_all,
             declared: opening.declared.clone(),
         };
         if let Some(watcher) = &inner.settings.watcher {
@@ -86,7 +87,6 @@ impl<S: Source> OpenStream<S> {
             shared,
             wake,
             id,
-            opening,
             client,
         }
     }
@@ -164,7 +164,7 @@ impl<S: Source> OpenStream<S> {
                 Step::Send(sent) => self.send(*sent, outlet),
                 Step::Late => {
                     warn!(
-                        instance = self.opening.instance,
+                        instance = self.client.instance,
                         address = self.shared.peer.shown(),
                         "client is STALE: it has not ACKed for {} s",
                         self.inner.settings.ack_stale.as_secs()
@@ -192,7 +192,7 @@ impl<S: Source> OpenStream<S> {
         metrics.resources.inc_by(sent.entries as u64);
         metrics.bytes.inc_by(sent.bytes as u64);
         debug!(
-            instance = self.opening.instance,
+            instance = self.client.instance,
             version = sent.reply.version(),
             entries = sent.entries,
             "xDS response"
@@ -209,9 +209,10 @@ impl<S: Source> OpenStream<S> {
                 return Some(End::Refused(status));
             }
         };
-        let heard = {
+        let (heard, before, after) = {
             let mut state = self.shared.lock();
             let now = Instant::now();
+            let before = state.connection.subscription(self.id);
             let heard = state.connection.request(self.id, &said, head, now);
             if matches!(
                 heard,
@@ -219,8 +220,11 @@ impl<S: Source> OpenStream<S> {
             ) {
                 state.wake_others(self.id);
             }
-            heard
+            (heard, before, state.connection.subscription(self.id))
         };
+        if after.0 != before.0 || after.1 < before.1 {
+            self.tell_subscription(after.0, after.1);
+        }
         if said.proof.is_some() || matches!(heard, Heard::Nacked { .. }) {
             self.tell_change();
         }
@@ -241,10 +245,10 @@ impl<S: Source> OpenStream<S> {
                     let peer = &self.shared.peer;
                     self.inner
                         .registry
-                        .unmark(peer.identity(), &self.opening.instance);
+                        .unmark(peer.identity(), &self.client.instance);
                 }
                 debug!(
-                    instance = self.opening.instance,
+                    instance = self.client.instance,
                     version = self.inner.source.version(to),
                     ms = took.as_millis(),
                     "xDS ACK"
@@ -262,7 +266,7 @@ impl<S: Source> OpenStream<S> {
             Heard::Stale { nack } => {
                 metrics.stale_nonces.inc();
                 debug!(
-                    instance = self.opening.instance,
+                    instance = self.client.instance,
                     nack, "xDS request with a nonce that is not outstanding; ignored"
                 );
             }
@@ -291,6 +295,20 @@ impl<S: Source> OpenStream<S> {
         watcher.acked(&client, from, to);
     }
 
+    /// Tells the watcher what this stream asks for now.
+    fn tell_subscription(&self, to_all: bool, acked: Position) {
+        if let Some(watcher) = &self.inner.settings.watcher {
+            watcher.subscribed(&self.client, to_all, acked);
+        }
+        info!(
+            instance = self.client.instance,
+            address = self.shared.peer.shown(),
+            to_all,
+            cursor = self.inner.source.version(acked),
+            "xDS subscription changed"
+        );
+    }
+
     /// Tells the watcher that this stream stands in another way.
     fn tell_change(&self) {
         let Some(watcher) = &self.inner.settings.watcher else {
@@ -312,7 +330,7 @@ impl<S: Source> OpenStream<S> {
                 self.not_enforced(version, error);
             }
             Verdict::Held => warn!(
-                instance = self.opening.instance,
+                instance = self.client.instance,
                 address = self.shared.peer.shown(),
                 version,
                 resources,
@@ -320,7 +338,7 @@ impl<S: Source> OpenStream<S> {
                 "xDS NACK: tried again in parts after a pause"
             ),
             Verdict::Halved => debug!(
-                instance = self.opening.instance,
+                instance = self.client.instance,
                 version, resources, error, "xDS NACK of a part: its halves follow"
             ),
         }
@@ -330,9 +348,9 @@ impl<S: Source> OpenStream<S> {
         let peer = &self.shared.peer;
         self.inner
             .registry
-            .mark_not_enforced(peer.identity(), &self.opening.instance);
+            .mark_not_enforced(peer.identity(), &self.client.instance);
         warn!(
-            instance = self.opening.instance,
+            instance = self.client.instance,
             address = peer.shown(),
             version,
             reason,
@@ -342,8 +360,8 @@ impl<S: Source> OpenStream<S> {
 
     pub(super) fn log_end(&self, end: &End) {
         info!(
-            instance = self.opening.instance,
-            audience = ?self.opening.audience,
+            instance = self.client.instance,
+            audience = ?self.client.audience,
             address = self.shared.peer.shown(),
             cursor = self.acked(),
             reason = end.reason(),
@@ -377,7 +395,7 @@ impl<S: Source> Drop for OpenStream<S> {
         self.inner
             .registry
             .leave(&self.shared, self.id, Instant::now());
-        self.inner.metrics.streams(self.opening.audience).dec();
+        self.inner.metrics.streams(self.client.audience).dec();
     }
 }
 

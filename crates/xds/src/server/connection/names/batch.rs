@@ -3,7 +3,7 @@
 use tonic::Status;
 
 use super::NamesForm;
-use crate::{Named, Names, Position, wire::wire_len};
+use crate::{Named, Names, Position, Removed, wire::wire_len};
 
 /// What goes out in one response.
 #[derive(Debug, Default)]
@@ -40,19 +40,27 @@ impl NamesForm {
     pub(super) fn expire(&mut self, names: &dyn Names) -> Result<u64, Status> {
         let horizon = names.horizon();
         let told = *self.horizon.get_or_insert(horizon);
+        self.asks_again = false;
         if told >= horizon {
             return Ok(told);
         }
+        if self.wildcard {
+            match names.removed(told, horizon) {
+                Removed::Names(removed) => self.gone.extend(removed.iter().cloned()),
+                // Until they are known, all goes on as before: what has expired still counts as being there.
+                Removed::Later => {
+                    self.asks_again = true;
+                    return Ok(told);
+                }
+                Removed::Unknown => {
+                    return Err(Status::unavailable(
+                        "what has expired is no longer known, open the stream again with what you hold",
+                    ));
+                }
+            }
+        }
         self.horizon = Some(horizon);
         self.looked_at = Position(0);
-        if self.wildcard {
-            let Some(removed) = names.removed(told, horizon) else {
-                return Err(Status::unavailable(
-                    "what has expired is no longer known, open the stream again with what you hold",
-                ));
-            };
-            self.gone.extend(removed.iter().cloned());
-        }
         Ok(horizon)
     }
 

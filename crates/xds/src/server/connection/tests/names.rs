@@ -321,3 +321,24 @@ fn what_expired_and_was_revoked_again_before_its_removal_went_out_is_not_removed
     expect(&mut bench, stream, &[], &["b"]);
     bench.quiet(stream);
 }
+
+#[test]
+fn while_what_has_expired_is_looked_for_all_goes_on_and_nothing_is_missed_then() {
+    let mut bench = Bench::new(FakeSource::new());
+    bench.source.push_until("a", 700);
+    bench.source.push_until("b", 700);
+    let stream = bench.named(&["*"], &[], &[]);
+    expect(&mut bench, stream, &["a", "b"], &[]);
+    bench.source.look_for_expired(true);
+    bench.source.expire(1200);
+    bench.quiet(stream);
+    // It has expired before it came.
+    bench.source.push_until("c", 800);
+    bench.source.push_until("d", 5000);
+    expect(&mut bench, stream, &["c", "d"], &[]);
+    bench.source.push_until("a", 5000);
+    expect(&mut bench, stream, &["a"], &[]);
+    bench.source.look_for_expired(false);
+    expect(&mut bench, stream, &[], &["b", "c"]);
+    bench.quiet(stream);
+}
