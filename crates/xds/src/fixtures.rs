@@ -54,10 +54,12 @@ impl FakeSource {
 
     /// One that has the oldest form alone.
     pub(crate) fn old() -> Self {
-        Self {
-            old: true,
-            ..Self::new()
-        }
+        Self::new().aged()
+    }
+
+    /// The same with the oldest form alone.
+    pub(crate) fn aged(self) -> Self {
+        Self { old: true, ..self }
     }
 
     pub(crate) fn with(count: usize) -> Self {
