@@ -36,10 +36,6 @@ async fn case_20_stale_missing_and_deleted_names_are_put_right() {
     }
 }
 
-fn owned(names: &[&str]) -> Vec<String> {
-    names.iter().map(|name| (*name).to_owned()).collect()
-}
-
 #[tokio::test]
 async fn case_21_too_much_is_a_clean_status_and_the_connection_goes_on() {
     let (_, server) = served(FakeSource::with(1)).await;
