@@ -14,7 +14,7 @@
 //! | 40 random interleavings | `random`; on the state machines alone in `server::connection::interleavings` |
 //!
 //! Beside them, the rules of Choreo Connect's own client (`choreo_connect`), and a client written from the specification of
-//! incremental xDS alone (`standard_client`).
+//! incremental xDS alone (`standard`, at the server in `standard_client`).
 
 mod answers;
 mod bulk;
@@ -25,6 +25,7 @@ mod opening;
 mod quiet;
 mod random;
 mod resume;
+mod standard;
 mod standard_client;
 mod subscriptions;
 mod versions;

@@ -4,6 +4,10 @@ use tempfile::TempDir;
 
 use super::*;
 
+#[path = "../../../xds/src/black_box/standard.rs"]
+mod standard;
+mod streams;
+
 fn id(text: &str) -> Identifier {
     Identifier::new(text).unwrap()
 }
