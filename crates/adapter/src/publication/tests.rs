@@ -4,6 +4,7 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod documented;
 #[path = "../../../xds/src/black_box/standard.rs"]
 mod standard;
 mod streams;
