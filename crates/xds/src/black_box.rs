@@ -8,13 +8,13 @@
 //! | 13-18 subscriptions of the incremental form | `subscriptions` |
 //! | 19-21 initial versions, oversize | `versions` |
 //! | 22-26 chunks, lost connections, slow readers, bursts | `bulk` |
-//! | 27-32 resume, restart, two replicas, duplicates, expiry | `resume` |
-//! | 33-36 old servers, pages, identities, connection age | `edges` |
+//! | 27-32 resume, restart, two replicas, duplicates, expiry | `resume`; 29, 31 and 32 with a real ledger in `rescind-adapter` |
+//! | 33-36 old servers, pages, identities, connection age | `edges`; 33 from the client's side in `client::tests::delta` |
 //! | 37-39 many streams, storms, shutdown | `many` |
 //! | 40 random interleavings | `random`; on the state machines alone in `server::connection::interleavings` |
 //!
 //! Beside them, the rules of Choreo Connect's own client (`choreo_connect`), and a client written from the specification of
-//! incremental xDS alone (`standard_client`).
+//! incremental xDS alone (`standard`, at the server in `standard_client`).
 
 mod answers;
 mod bulk;
@@ -25,6 +25,7 @@ mod opening;
 mod quiet;
 mod random;
 mod resume;
+mod standard;
 mod standard_client;
 mod subscriptions;
 mod versions;
@@ -92,4 +93,8 @@ fn entries(response: &DeltaDiscoveryResponse) -> Vec<String> {
 /// The version that holding a packed response brings.
 fn cursor(response: &DeltaDiscoveryResponse) -> String {
     response.system_version_info.clone()
+}
+
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
 }

@@ -10,6 +10,7 @@ mod delta;
 mod dial;
 mod endpoints;
 mod freshness;
+mod heard;
 mod journal;
 mod sink;
 mod state;

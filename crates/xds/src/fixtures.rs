@@ -5,7 +5,7 @@ pub(crate) mod wire;
 use std::{
     collections::BTreeMap,
     sync::{
-        Mutex, MutexGuard,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -17,10 +17,13 @@ use crate::{
     Source, Statement, TYPE_URL, wire_len,
 };
 
-/// Versions are `<position>-<id>`. Packed, each entry is its name and a line feed; its digest is its position.
+/// Versions are `<position>-<epoch>`; the first epoch is the id. Packed, each entry is its name and a line feed; its digest is its position.
 #[derive(Debug)]
 pub(crate) struct FakeSource {
     id: &'static str,
+    /// Versions that it gave out in earlier epochs, and up to where.
+    earlier: Vec<(&'static str, u64)>,
+    epoch: &'static str,
     entries: Mutex<BTreeMap<u64, Entry>>,
     head: watch::Sender<Head>,
     /// For who takes named resources: this has been dropped.
@@ -28,7 +31,7 @@ pub(crate) struct FakeSource {
     /// What has expired is still being looked for.
     busy: AtomicBool,
     /// Whether it has other forms than the oldest.
-    old: bool,
+    old: AtomicBool,
 }
 
 #[derive(Debug, Clone)]
@@ -47,20 +50,48 @@ impl FakeSource {
     pub(crate) fn called(id: &'static str) -> Self {
         Self {
             id,
+            earlier: Vec::new(),
+            epoch: id,
             entries: Mutex::default(),
             head: watch::Sender::new(Head::default()),
             horizon: AtomicU64::new(0),
             busy: AtomicBool::new(false),
-            old: false,
+            old: AtomicBool::new(false),
         }
     }
 
     /// One that has the oldest form alone.
     pub(crate) fn old() -> Self {
+        Self::new().aged()
+    }
+
+    /// The same with the oldest form alone.
+    pub(crate) fn aged(self) -> Self {
+        let old = AtomicBool::new(true);
+        Self { old, ..self }
+    }
+
+    /// From now on it has every form.
+    pub(crate) fn renew(&self) {
+        self.old.store(false, Ordering::Relaxed);
+    }
+
+    /// The same from disk, in another epoch.
+    pub(crate) fn reopened(&self, epoch: &'static str) -> Self {
+        let mut earlier = self.earlier.clone();
+        earlier.push((self.epoch, self.head_now().position.0));
         Self {
-            old: true,
-            ..Self::new()
+            earlier,
+            epoch,
+            entries: Mutex::new(self.entries().clone()),
+            head: watch::Sender::new(self.head_now()),
+            ..Self::called(self.id)
         }
+    }
+
+    /// What is revoked once more and changes nothing: whoever listens is woken, and finds nothing new.
+    pub(crate) fn push_nothing(&self) {
+        self.head.send_modify(|_| {});
     }
 
     pub(crate) fn with(count: usize) -> Self {
@@ -162,16 +193,20 @@ impl Source for FakeSource {
     }
 
     fn resolve(&self, version_info: &str) -> Position {
-        let known = version_info
-            .strip_suffix(self.id)
-            .and_then(|n| n.strip_suffix('-'))
-            .and_then(|n| n.parse().ok())
-            .filter(|n| *n <= self.head_now().position.0);
-        Position(known.unwrap_or(0))
+        let known = || {
+            let (at, epoch) = version_info.split_once('-')?;
+            let at = at.parse().ok()?;
+            let end = match epoch == self.epoch {
+                true => self.head_now().position.0,
+                false => self.earlier.iter().find(|known| known.0 == epoch)?.1,
+            };
+            (at <= end).then_some(at)
+        };
+        Position(known().unwrap_or(0))
     }
 
     fn version(&self, at: Position) -> String {
-        format!("{}-{}", at.0, self.id)
+        format!("{}-{}", at.0, self.epoch)
     }
 
     fn read(&self, after: Position, to: Position, audience: Audience, max_bytes: usize) -> Chunk {
@@ -198,11 +233,11 @@ impl Source for FakeSource {
     }
 
     fn ranges(&self) -> Option<&dyn Ranges> {
-        (!self.old).then_some(self)
+        (!self.old.load(Ordering::Relaxed)).then_some(self)
     }
 
     fn names(&self) -> Option<&dyn Names> {
-        (!self.old).then_some(self)
+        (!self.old.load(Ordering::Relaxed)).then_some(self)
     }
 }
 

@@ -5,6 +5,11 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod documented;
+#[path = "../../../xds/src/black_box/standard.rs"]
+mod standard;
+mod streams;
+
 fn id(text: &str) -> Identifier {
     Identifier::new(text).unwrap()
 }

@@ -64,7 +64,8 @@ async fn a_live_stream_never_ends_with_ok_and_a_superseded_one_does() {
     tokio::time::sleep(Duration::from_secs(15)).await;
     client.open().await;
     client.take(1).await;
-    assert!(client.streams[0].end().await.is_none(), "OK is clean here");
+    // OK is clean here, with nothing before it.
+    assert_eq!(client.streams[0].responses.message().await.ok(), Some(None));
     server.handle.drain().await;
     let end = client.streams[1].end().await.expect("not OK");
     assert_eq!(end.code(), Code::Unavailable);
@@ -81,7 +82,7 @@ async fn traffic_never_runs_on_two_of_its_streams() {
         source.push(&n.to_string());
         client.take(1).await;
     }
-    assert!(client.streams[0].end().await.is_none());
+    assert_eq!(client.streams[0].responses.message().await.ok(), Some(None));
     assert_eq!(client.holds.len(), 21);
 }
 
@@ -95,28 +96,68 @@ async fn after_a_nack_the_extra_stream_gets_nothing_and_the_rest_follows_in_halv
     client.open().await;
     assert!(client.take(1).await.is_empty());
     let start = Instant::now();
+    let refused = names(&all.resources);
     while client.holds.len() < 8 {
-        client.take(1).await;
+        assert_ne!(client.take(1).await, refused, "the same content again");
     }
     assert_eq!(start.elapsed().as_secs(), 4);
     let open = server.handle.roster().len();
     assert_eq!(open, 1, "no pile of streams");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn every_message_is_below_4_mib_and_one_is_outstanding() {
     let source = FakeSource::new();
     for n in 0..60_000 {
         source.push(&format!("7f3a9d52-6c1e-4b7a-9f00-{n:012}"));
     }
-    let (_, server) = served(source).await;
+    let (_, server) = paused(source, Settings::default());
     let mut client = Original::start(&server).await;
-    let first = client.streams[0].next().await;
-    assert!(first.encoded_len() < 4 << 20);
-    let quiet = Duration::from_millis(100);
-    assert!(timeout(quiet, client.streams[0].next()).await.is_err());
-    client.streams[0].ack(&first).await;
-    client.take(0).await;
+    while client.holds.len() < 60_000 {
+        let response = client.streams[0].next().await;
+        assert!(response.encoded_len() < 4 << 20);
+        client.holds.extend(names(&response.resources));
+        let quiet = Duration::from_secs(60);
+        assert!(timeout(quiet, client.streams[0].next()).await.is_err());
+        client.streams[0].ack(&response).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_said_before_the_first_request() {
+    let (_, server) = paused(FakeSource::with(1), Settings::default());
+    let channel = server.connect().await;
+    let mut late = Peer::silent(&channel).await;
+    let quiet = Duration::from_secs(29);
+    assert!(timeout(quiet, late.next()).await.is_err());
+    late.send(classic("gateway-0", "")).await;
+    assert_eq!(names(&late.take().await.resources), ["token-1"]);
+    let mut never = Peer::silent(&channel).await;
+    let end = never.end().await.expect("not OK");
+    assert_eq!(end.code(), Code::DeadlineExceeded);
+}
+
+/// Two streams of clients that share the connection and have no names, and answers that come on the newest alone.
+#[tokio::test(start_paused = true)]
+async fn an_ack_is_credited_by_its_nonce_whichever_stream_brings_it() {
+    let (source, server) = paused(FakeSource::with(1), Settings::default());
+    let channel = server.connect().await;
+    let mut older = Peer::open(&channel, classic("", "")).await;
+    let due = older.next().await;
+    let mut newer = Peer::open(&channel, classic("", "")).await;
+    let first = newer.next().await;
+    assert_ne!(due.nonce, first.nonce);
+    source.push("x");
+    let quiet = Duration::from_secs(10);
+    assert!(timeout(quiet, older.next()).await.is_err());
+    newer.ack(&due).await;
+    assert_eq!(names(&older.next().await.resources), ["x"]);
+    assert!(
+        timeout(quiet, newer.next()).await.is_err(),
+        "its own is due"
+    );
+    newer.ack(&first).await;
+    assert_eq!(names(&newer.next().await.resources), ["x"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -135,12 +176,21 @@ async fn an_ack_counts_for_the_stream_of_its_nonce_and_a_nack_for_an_acked_one_f
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_missing_ack_ends_its_stream_with_unavailable() {
+async fn a_missing_ack_is_shown_and_ends_its_stream_with_unavailable() {
     let (_, server) = paused(FakeSource::with(1), Settings::default());
     let mut client = Original::start(&server).await;
     client.streams[0].next().await;
+    let start = Instant::now();
+    for (second, stale) in [(14, false), (16, true)] {
+        tokio::time::sleep_until(start + Duration::from_secs(second)).await;
+        let state = server.handle.roster()[0].state;
+        assert_eq!(state == ClientState::Stale, stale, "{second}: {state:?}");
+    }
     let end = client.streams[0].end().await.expect("not OK");
-    assert_eq!(end.code(), Code::Unavailable);
+    assert_eq!(
+        (end.code(), start.elapsed().as_secs()),
+        (Code::Unavailable, 120)
+    );
 }
 
 #[tokio::test(start_paused = true)]

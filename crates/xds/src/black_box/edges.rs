@@ -2,7 +2,7 @@ use super::*;
 
 #[tokio::test]
 async fn case_33_an_old_server_says_that_it_has_no_incremental_stream() {
-    // What our client does then: `client::tests::delta`.
+    // What our client does then: case 33 of `client::tests::delta`.
     let (_, server) = served(FakeSource::old()).await;
     let mut client = RevokedTokenDiscoveryServiceClient::new(server.connect().await);
     let refused = client
@@ -80,29 +80,59 @@ async fn case_35_who_may_not_subscribe_is_refused_by_every_method() {
     for status in [state, delta, page.expect_err("refused")] {
         assert_eq!(status.code(), Code::PermissionDenied);
     }
+    assert!(server.handle.roster().is_empty());
+    let settings = Settings {
+        admit: Admit::by(|identity| identity == "gateway"),
+        ..Settings::default()
+    };
+    let server = Served::called("gateway", &source, settings).await;
+    let mut state = Peer::open(&server.connect().await, classic("gw", "")).await;
+    assert_eq!(names(&state.take().await.resources), ["token-1"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn case_36_an_old_connection_ends_at_a_random_moment_with_unavailable_and_no_loss() {
+async fn case_36_an_old_connection_says_goaway_and_ends_at_a_random_moment_with_no_loss() {
     let settings = Settings {
         max_connection_age: Some(Duration::from_secs(1000)),
         ..Settings::default()
     };
     let (source, server) = paused(FakeSource::with(1), settings);
-    let start = Instant::now();
     let mut ends = BTreeSet::new();
-    for _ in 0..4 {
-        let mut peer = Peer::open(&server.connect().await, classic("gw", "")).await;
-        let version = peer.take().await.version_info;
-        let opened = start.elapsed();
-        let status = peer.end().await.expect("not OK");
-        assert_eq!(status.code(), Code::Unavailable);
-        let age = start.elapsed() - opened;
+    for round in 0..4 {
+        let start = Instant::now();
+        let channel = server.connect().await;
+        let mut peer = Peer::open(&channel, classic("gw", "")).await;
+        let mut version = peer.take().await.version_info;
+        tokio::time::sleep(Duration::from_millis(999_500)).await;
+        assert!(takes_streams(&channel).await, "before its age");
+        tokio::time::sleep(Duration::from_millis(501)).await;
+        assert!(!takes_streams(&channel).await, "GOAWAY");
+        // What it carries goes on, so what is revoked now is not held up by it.
+        let pushed = format!("x-{round}");
+        source.push(&pushed);
+        if let Ok(Some(response)) = peer.responses.message().await {
+            peer.ack(&response).await;
+            assert_eq!(names(&response.resources), [pushed.as_str()]);
+            version = response.version_info;
+            let status = peer.end().await.expect("not OK");
+            assert_eq!(status.code(), Code::Unavailable);
+        }
+        let age = start.elapsed();
         assert!((1000..=1100).contains(&age.as_secs()), "{age:?}");
         ends.insert(age.as_millis());
-        source.push("x");
+        source.push("y");
         let mut peer = Peer::open(&server.connect().await, classic("gw", &version)).await;
-        assert_eq!(names(&peer.take().await.resources), ["x"]);
+        assert_eq!(
+            names(&peer.take().await.resources).last().map(|n| &**n),
+            Some("y")
+        );
     }
     assert!(ends.len() > 1, "all at the same age");
+}
+
+/// Whether a connection takes another stream.
+async fn takes_streams(channel: &tonic::transport::Channel) -> bool {
+    let mut client = RevokedTokenDiscoveryServiceClient::new(channel.clone());
+    let first = classic("another", "");
+    client.fetch_tokens(first).await.is_ok()
 }

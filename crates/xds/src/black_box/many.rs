@@ -99,9 +99,64 @@ async fn who_waits_and_cannot_go_on_holds_up_nobody_behind() {
     drop((busy, silent, left, all));
 }
 
+/// A refusal waits, a full sync needs a place: neither keeps the other's.
+#[tokio::test(start_paused = true)]
+async fn who_refuses_a_chunk_gives_its_place_to_others_and_gets_it_back_for_the_halves() {
+    let settings = Settings {
+        full_sync_places: 1,
+        ..small_chunks()
+    };
+    let source = FakeSource::with(1);
+    source.push("bad");
+    source.push_many(1998);
+    let (_, server) = paused(source, settings);
+    let mut refuses = Peer::open(&server.connect().await, classic("refuses", "")).await;
+    let first = refuses.next().await;
+    assert!(names(&first.resources).contains(&"bad".to_owned()));
+    refuses.nack(&first, "bad is bad").await;
+    // The place is free at once, for the whole set of another.
+    let start = Instant::now();
+    let mut other = Peer::open(&server.connect().await, classic("other", "")).await;
+    let mut got = 0;
+    while got < 2000 {
+        got += other.take().await.resources.len();
+    }
+    assert_eq!((got, start.elapsed()), (2000, Duration::ZERO));
+    // This one never answers: it has the place whenever its second is not over.
+    let mut silent = Vec::new();
+    for _ in 0..3 {
+        let mut peer = DeltaPeer::open(&server.connect().await, packed(&[])).await;
+        peer.next().await;
+        silent.push(peer);
+    }
+    let mut got = BTreeSet::new();
+    while got.len() < 1999 {
+        let response = refuses.next().await;
+        let names = names(&response.resources);
+        assert!(names.is_empty() || start.elapsed().as_secs() >= 5, "held");
+        match names.contains(&"bad".to_owned()) {
+            true => refuses.nack(&response, "bad is bad").await,
+            false => {
+                got.extend(names);
+                refuses.ack(&response).await;
+            }
+        }
+    }
+    assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
+    let status = server.handle.roster();
+    let status = status.iter().find(|s| s.instance == "refuses");
+    assert_eq!(status.map(|s| s.not_enforced), Some(1));
+}
+
 #[tokio::test]
 async fn case_39_shutdown_leaves_no_task() {
     let (_, server) = served(FakeSource::with(1)).await;
+    let tasks = || {
+        tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks()
+    };
+    let before = tasks();
     let channel = server.connect().await;
     let mut state = Peer::open(&channel, classic("gw", "")).await;
     state.take().await;
@@ -109,10 +164,22 @@ async fn case_39_shutdown_leaves_no_task() {
     ours.next().await;
     let mut third = DeltaPeer::open(&channel, named(&["a"], &[])).await;
     third.take().await;
+    let mut silent = Peer::silent(&channel).await;
     // It is done when the last task of a stream is.
     server.handle.drain().await;
-    for status in [state.end().await, ours.end().await, third.end().await] {
+    let ends = [
+        state.end().await,
+        ours.end().await,
+        third.end().await,
+        silent.end().await,
+    ];
+    for status in ends {
         assert_eq!(status.expect("not OK").code(), Code::Unavailable);
     }
     assert!(server.handle.roster().is_empty());
+    drop((state, ours, third, silent, channel));
+    // Neither of the streams nor of their connection.
+    while tasks() > before {
+        tokio::task::yield_now().await;
+    }
 }

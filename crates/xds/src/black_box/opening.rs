@@ -4,16 +4,27 @@ use super::*;
 async fn case_01_a_first_request_without_a_node_is_an_invalid_argument() {
     let (_, server) = served(FakeSource::with(1)).await;
     let channel = server.connect().await;
-    let mut state = Peer::open(&channel, DiscoveryRequest::default()).await;
-    assert_eq!(
-        state.end().await.expect("not OK").code(),
-        Code::InvalidArgument
-    );
-    let mut delta = DeltaPeer::open(&channel, DeltaDiscoveryRequest::default()).await;
-    assert_eq!(
-        delta.end().await.expect("not OK").code(),
-        Code::InvalidArgument
-    );
+    let nameless = Some(Default::default());
+    for node in [None, nameless] {
+        let first = DiscoveryRequest {
+            node: node.clone(),
+            ..DiscoveryRequest::default()
+        };
+        let mut state = Peer::open(&channel, first).await;
+        let first = DeltaDiscoveryRequest {
+            node: node.clone(),
+            ..named(&["*"], &[])
+        };
+        let mut third = DeltaPeer::open(&channel, first).await;
+        let first = DeltaDiscoveryRequest {
+            node,
+            ..packed(&[])
+        };
+        let mut ours = DeltaPeer::open(&channel, first).await;
+        for end in [state.end().await, third.end().await, ours.end().await] {
+            assert_eq!(end.expect("not OK").code(), Code::InvalidArgument);
+        }
+    }
 }
 
 #[tokio::test]
@@ -66,10 +77,15 @@ async fn case_03_an_empty_type_is_ours_a_foreign_one_is_refused_and_the_server_s
             ..Default::default()
         })
         .await;
-    assert_eq!(
-        delta.end().await.expect("not OK").code(),
-        Code::InvalidArgument
-    );
+    state
+        .send(DiscoveryRequest {
+            type_url: foreign.to_owned(),
+            ..Default::default()
+        })
+        .await;
+    for status in [state.end().await, delta.end().await] {
+        assert_eq!(status.expect("not OK").code(), Code::InvalidArgument);
+    }
 }
 
 #[tokio::test]

@@ -30,6 +30,10 @@ async fn case_11_an_empty_set_is_answered_once() {
     let only = third.take().await;
     assert!(only.resources.is_empty() && only.removed_resources.is_empty());
     silence(third.next()).await;
+    let mut ours = DeltaPeer::open(&channel, packed(&[])).await;
+    assert!(entries(&ours.take().await).is_empty());
+    let heartbeat = Duration::from_millis(4900);
+    assert!(timeout(heartbeat, ours.next()).await.is_err());
 }
 
 #[tokio::test]

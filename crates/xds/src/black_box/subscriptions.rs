@@ -59,6 +59,8 @@ async fn case_16_leaving_what_was_never_subscribed_is_no_error() {
     peer.subscribe(&[], &["never"]).await;
     source.push("other");
     silence(peer.next()).await;
+    source.push_until("token-1", 9000);
+    assert_eq!(resource_names(&peer.take().await), ["token-1"]);
 }
 
 #[tokio::test]
@@ -83,4 +85,13 @@ async fn case_18_a_missing_name_is_removed_and_pushed_once_it_is_there() {
     assert_eq!(peer.take().await.removed_resources, ["later"]);
     source.push("later");
     assert_eq!(resource_names(&peer.take().await), ["later"]);
+    // Beside a wildcard too.
+    let mut peer = third(&server, &["*", "never"]).await;
+    assert_eq!(peer.take().await.removed_resources, ["never"]);
+    let mut all = Vec::new();
+    while all.len() < 2 {
+        all.extend(resource_names(&peer.take().await));
+    }
+    source.push("never");
+    assert_eq!(resource_names(&peer.take().await), ["never"]);
 }

@@ -29,7 +29,7 @@ pub struct ClientConfig {
     pub ping_timeout: Duration,
     /// A stream that is not refused within this time counts as open, also where the server shows nothing yet.
     pub settle: Duration,
-    /// A `rescind.v1` server that sends nothing for so long is left for the next one.
+    /// A `rescind.v1` server that sends not a byte of a response for so long is left for the next one.
     pub silence: Duration,
     /// How often the sink hears that a stream stands whose server is not `rescind.v1`.
     pub alive: Duration,

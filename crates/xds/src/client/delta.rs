@@ -146,9 +146,7 @@ fn decode(response: DeltaDiscoveryResponse) -> Result<Option<Decoded>, String> {
     if type_url != RANGE_TYPE_URL {
         return Ok(None);
     }
-    let head = control_plane
-        .as_ref()
-        .and_then(|control_plane| ServerHead::read(&control_plane.identifier));
+    let head = ServerHead::read(control_plane.as_ref());
     let mut update = Update {
         ledger: None,
         version: system_version_info,

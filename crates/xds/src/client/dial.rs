@@ -44,6 +44,14 @@ pub async fn dial(config: &ClientConfig, address: &str) -> Result<Channel, DialE
     let io = timeout(config.connect_timeout, secure(&config.security, address))
         .await
         .map_err(|_| DialError::TimedOut(config.connect_timeout))??;
+    over(endpoint, io).await
+}
+
+/// HTTP/2 over a connection that is made.
+pub(super) async fn over<T>(endpoint: Endpoint, io: T) -> Result<Channel, DialError>
+where
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let mut once = Some(TokioIo::new(io));
     let connector = service_fn(move |_: Uri| {
         let io = once.take();
@@ -82,7 +90,7 @@ fn with_h2(config: &Arc<rustls::ClientConfig>) -> Arc<rustls::ClientConfig> {
 }
 
 /// What tonic is told: where requests go by name, and how often to ping. TLS is done here, below it.
-fn endpoint(config: &ClientConfig, address: &str) -> Result<Endpoint, DialError> {
+pub(super) fn endpoint(config: &ClientConfig, address: &str) -> Result<Endpoint, DialError> {
     let dialled: Uri = format!("http://{address}")
         .parse()
         .map_err(|_| DialError::Address)?;

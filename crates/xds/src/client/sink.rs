@@ -146,7 +146,7 @@ pub enum LinkState {
     /// The stream stands, and pings are answered. Said now and then where the server itself says nothing when it has
     /// nothing new.
     Alive {
-        /// For how long there was no response.
+        /// For how long nothing came, not even a part of a response.
         quiet: Duration,
     },
     /// The stream ended, or could not be opened; the next attempt follows by itself.

@@ -2,13 +2,16 @@
 
 use std::convert::Infallible;
 
-use rescind_proto::envoy::service::discovery::v3::{DiscoveryRequest, DiscoveryResponse};
+use rescind_proto::envoy::{
+    config::core::v3::ControlPlane,
+    service::discovery::v3::{DiscoveryRequest, DiscoveryResponse},
+};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::{
     Content, Outcome, ServerHead, Sink, Update,
-    stream::{Attempt, Discovery, REASON_BYTES, Received, error_detail, send},
+    stream::{Attempt, Discovery, REASON_BYTES, Received, Said, error_detail, send},
 };
 use crate::{TYPE_URL, text::clean, wire::parse_identifier};
 
@@ -32,12 +35,15 @@ impl<S: Sink> Attempt<'_, S> {
         // The ACK of what is applied, while that does not last.
         let mut held = None;
         loop {
-            let answer = match self.receive(&mut stream, held.is_some()).await? {
-                Received::Response(response) => self.take(response, &mut held),
-                Received::Settled(_) => held.take(),
+            let (said, answer) = match self.receive(&mut stream, held.is_some()).await? {
+                Received::Response(response) => (said(&response), self.take(response, &mut held)),
+                Received::Settled(_) => (None, held.take()),
             };
             if let Some(answer) = answer {
                 send(self.config, &requests, answer).await?;
+            }
+            if let Some(said) = said {
+                self.judge(said)?;
             }
         }
     }
@@ -61,9 +67,7 @@ impl<S: Sink> Attempt<'_, S> {
             self.journal.foreign(self.address, &type_url);
             return None;
         }
-        let head = control_plane
-            .as_ref()
-            .and_then(|control_plane| ServerHead::read(&control_plane.identifier));
+        let head = ServerHead::read(control_plane.as_ref());
         self.speaks |= head.is_some();
         let update = Update {
             ledger: None,
@@ -87,10 +91,20 @@ impl<S: Sink> Attempt<'_, S> {
     }
 }
 
+/// What a `rescind.v1` server says of itself, where the client holds what it speaks of: as with a checkpoint.
+fn said(response: &DiscoveryResponse) -> Option<Said> {
+    let head = ServerHead::read(response.control_plane.as_ref())?;
+    let holds = response.type_url == TYPE_URL && response.version_info == head.version;
+    holds.then_some(Said {
+        complete: head.complete,
+        source_age_ms: None,
+    })
+}
+
 impl ServerHead {
     /// Reads `control_plane.identifier`; `None` where it is another server's.
-    pub(super) fn read(identifier: &str) -> Option<Self> {
-        let (version, complete) = parse_identifier(identifier)?;
+    pub(super) fn read(control_plane: Option<&ControlPlane>) -> Option<Self> {
+        let (version, complete) = parse_identifier(&control_plane?.identifier)?;
         Some(Self {
             version: version.to_owned(),
             complete,

@@ -18,12 +18,15 @@ use tokio::{
 use tonic::{Code, Status, Streaming, transport::Channel};
 
 use super::{
-    Answer, ClientConfig, LinkState, Outcome, Sink, Update, dial::dial, freshness::Freshness,
+    Answer, ClientConfig, LinkState, Outcome, Sink, Update,
+    dial::dial,
+    freshness::Freshness,
+    heard::{Heard, Listening},
     journal::Journal,
 };
 use crate::{RESCIND_FEATURE, server::Declared, text::clean};
 
-pub(super) type Discovery = RevokedTokenDiscoveryServiceClient<Channel>;
+pub(super) type Discovery = RevokedTokenDiscoveryServiceClient<Listening>;
 
 pub(super) struct Attempt<'a, S> {
     pub(super) config: &'a ClientConfig,
@@ -31,6 +34,7 @@ pub(super) struct Attempt<'a, S> {
     pub(super) sink: &'a mut S,
     pub(super) journal: &'a mut Journal,
     freshness: &'a mut Freshness,
+    heard: Heard,
     pub(super) responded: bool,
     /// The server is `rescind.v1`: it never is silent for long.
     pub(super) speaks: bool,
@@ -50,6 +54,7 @@ impl<'a, S: Sink> Attempt<'a, S> {
             sink,
             journal,
             freshness,
+            heard: Heard::default(),
             responded: false,
             speaks: false,
         }
@@ -70,6 +75,12 @@ impl<'a, S: Sink> Attempt<'a, S> {
         let channel = dial(self.config, self.address)
             .await
             .map_err(|error| error.to_string())?;
+        self.speak(channel).await
+    }
+
+    /// The same over a connection that stands.
+    pub(super) async fn speak(&mut self, channel: Channel) -> Result<Infallible, String> {
+        let channel = Listening::new(channel, self.heard.clone());
         let client = RevokedTokenDiscoveryServiceClient::new(channel)
             .max_decoding_message_size(self.config.max_message_bytes);
         let address = self.address.to_owned();
@@ -118,7 +129,7 @@ impl<'a, S: Sink> Attempt<'a, S> {
         result.map_err(|status| reason(&status))
     }
 
-    /// The next response. A server that is `rescind.v1` is left when it falls silent; of another one the sink hears that
+    /// The next response. A server that is `rescind.v1` is left when not a byte comes for a while; of another one the sink hears that
     /// it is there. While something is `held`, the server owes nothing, and what comes may be that it is settled.
     pub(super) async fn receive<T>(
         &mut self,
@@ -128,7 +139,7 @@ impl<'a, S: Sink> Attempt<'a, S> {
         let since = Instant::now();
         loop {
             let patience = match self.speaks && !held {
-                true => self.config.silence,
+                true => self.config.silence.saturating_sub(self.quiet(since)),
                 false => self.config.alive,
             };
             match timeout(patience, self.message(stream)).await {
@@ -144,7 +155,10 @@ impl<'a, S: Sink> Attempt<'a, S> {
                     }
                 }
                 Err(_) if self.speaks => {
-                    return Err(format!("silent for {:?}", self.config.silence));
+                    // What comes slowly comes: a large response over a narrow line takes its time.
+                    if self.quiet(since) >= self.config.silence {
+                        return Err(format!("silent for {:?}", self.config.silence));
+                    }
                 }
                 Err(_) => self.alive(since),
             }
@@ -164,8 +178,14 @@ impl<'a, S: Sink> Attempt<'a, S> {
         }
     }
 
+    /// For how long not a byte of a response has come, counted from `since` at most.
+    fn quiet(&self, since: Instant) -> Duration {
+        let last = self.heard.last().map_or(since, |last| last.max(since));
+        last.elapsed()
+    }
+
     fn alive(&mut self, since: Instant) {
-        let quiet = since.elapsed();
+        let quiet = self.quiet(since);
         self.sink.link(LinkState::Alive { quiet });
     }
 

@@ -26,6 +26,7 @@ mod delta;
 mod held;
 mod script;
 mod secured;
+mod silence;
 
 /// What a sink has seen.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +37,8 @@ struct Seen {
     checkpoint: Option<Checkpoint>,
     walks: usize,
     quiet: Duration,
+    /// The longest quiet of a stream that it was told of.
+    quietest: Duration,
     names: BTreeSet<String>,
     head: Option<ServerHead>,
     updates: usize,
@@ -119,7 +122,10 @@ impl Sink for TestSink {
     fn link(&mut self, state: LinkState) {
         self.seen.send_modify(|seen| match state {
             LinkState::Opening { .. } => {}
-            LinkState::Alive { quiet } => seen.quiet = quiet,
+            LinkState::Alive { quiet } => {
+                seen.quiet = quiet;
+                seen.quietest = seen.quietest.max(quiet);
+            }
             state => seen.links.push(state),
         });
     }

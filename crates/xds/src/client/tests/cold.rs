@@ -36,13 +36,55 @@ impl Sink for Cold {
     fn link(&mut self, _: LinkState) {}
 }
 
+/// Where only the oldest method is served, a server speaks of itself beside each response: no ledger says whose it is.
+struct Named(Cold);
+
+impl Sink for Named {
+    fn version(&self) -> String {
+        String::new()
+    }
+
+    fn is_complete(&self) -> bool {
+        self.0.is_complete()
+    }
+
+    fn apply(&mut self, mut update: Update) -> Result<Outcome, Rejection> {
+        let head = update.head.take().expect("a rescind.v1 server");
+        let holds = head.version == update.version;
+        let (_, ledger) = head.version.split_once('-').expect("a cursor");
+        update.ledger = Some(ledger.to_owned());
+        update.checkpoint = holds.then(|| Checkpoint {
+            complete: head.complete,
+            ..Checkpoint::default()
+        });
+        self.0.apply(update)
+    }
+
+    fn link(&mut self, _: LinkState) {}
+}
+
 #[tokio::test]
 async fn it_goes_round_from_one_that_is_not_complete_until_one_is() {
     let sources = ["one", "two"].map(|id| Arc::new(FakeSource::called(id)));
+    goes_round(sources, |seen| Cold { seen }).await;
+}
+
+#[tokio::test]
+async fn it_does_so_also_where_the_oldest_method_alone_is_served() {
+    let sources = ["one", "two"].map(|id| Arc::new(FakeSource::called(id).aged()));
+    goes_round(sources, |seen| Named(Cold { seen })).await;
+}
+
+async fn goes_round<S: Sink + 'static>(
+    sources: [Arc<FakeSource>; 2],
+    sink: impl FnOnce(watch::Sender<Asked>) -> S,
+) {
     let mut served = Vec::new();
     for source in &sources {
         source.push_many(3);
         let settings = Settings {
+            // Everything takes more than one response.
+            chunk_bytes: 1,
             heartbeat: Duration::from_millis(5),
             ..Settings::default()
         };
@@ -55,7 +97,7 @@ async fn it_goes_round_from_one_that_is_not_complete_until_one_is() {
     };
     let (tx, mut seen) = watch::channel(Asked::default());
     let cancel = CancellationToken::new();
-    let task = tokio::spawn(run(config, Cold { seen: tx }, cancel.clone()));
+    let task = tokio::spawn(run(config, sink(tx), cancel.clone()));
     let round = seen.wait_for(|seen| seen.incomplete.len() >= 5).await;
     let round = round.expect("a client").incomplete.clone();
     sources[1].complete();

@@ -1,6 +1,7 @@
 //! Over `DeltaTokens`, against the real server.
 
 use super::*;
+use crate::server::{Method, StreamStatus};
 
 #[tokio::test]
 async fn it_holds_everything_with_a_checkpoint_and_goes_on_at_its_place() {
@@ -97,17 +98,33 @@ async fn what_came_of_the_comparison_is_told() {
 }
 
 #[tokio::test]
-async fn an_old_server_is_spoken_to_as_it_wants_and_asked_anew_each_time() {
-    let old = Arc::new(FakeSource::old());
-    old.push_many(2);
-    let server = Served::on_tcp(&old, Settings::default()).await;
+async fn case_33_an_old_server_is_spoken_to_as_it_wants_and_asked_anew_at_each_reconnect() {
+    let source = Arc::new(FakeSource::old());
+    source.push_many(2);
+    let server = Served::on_tcp(&source, Settings::default()).await;
     let mut client = Running::start(config(&[&server.address()]));
     let seen = client.until(|seen| seen.names.len() == 2).await;
     assert!(seen.versions.is_empty() && seen.checkpoint.is_none());
-    assert_eq!(
-        server.handle.roster()[0].method,
-        crate::server::Method::Stream
-    );
+    served_by(&server, Method::Stream).await;
+    // It has learnt nothing since: what is new comes the old way.
+    server.handle.end_all();
+    source.push("x");
+    client.until(|seen| seen.names.contains("x")).await;
+    served_by(&server, Method::Stream).await;
+    source.renew();
+    server.handle.end_all();
+    source.push("y");
+    let seen = client.until(|seen| seen.names.contains("y")).await;
+    assert_eq!(seen.versions.get("t").map(String::as_str), Some("4-t"));
+    served_by(&server, Method::DeltaRange).await;
+}
+
+/// Waits until the one client is shown with that method alone.
+async fn served_by(server: &Served, method: Method) {
+    let is_it = |status: &StreamStatus| status.method == method;
+    while !(server.handle.roster().len() == 1 && server.handle.roster().iter().all(is_it)) {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]

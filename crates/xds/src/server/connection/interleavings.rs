@@ -19,6 +19,7 @@ use crate::{
     wire_len,
 };
 
+mod named;
 mod packed;
 
 #[derive(Debug, Clone)]
