@@ -56,6 +56,7 @@ impl VerifiedClaims {
             "azp" => claims.azp = loose(value),
             "entity_id" => claims.entity_id = loose(value),
             "token_type" => claims.token_type = loose(value),
+            "keytype" => claims.keytype = loose(value),
             _ => {}
         }
     }

@@ -5,7 +5,7 @@
 use rescind_revocation::{Identifier, TokenId};
 
 use crate::{
-    Lacking,
+    KeyType, Lacking,
     token::{Claims, Date, Token},
 };
 
@@ -23,6 +23,8 @@ pub(crate) struct Facts {
     pub(crate) exp: Date,
     pub(crate) nbf: Date,
     pub(crate) iat: Date,
+    /// Whom it is for.
+    pub(crate) key_type: KeyType,
     /// What it lacks of the claims that rules of revocation ask for.
     pub(crate) lacking: Lacking,
 }
@@ -56,6 +58,7 @@ impl Facts {
             exp: claims.exp,
             nbf: claims.nbf,
             iat: claims.iat,
+            key_type: KeyType::of(claims.keytype.0.as_deref()),
             lacking: claims.lacking(),
         }
     }

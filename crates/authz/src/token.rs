@@ -62,6 +62,8 @@ pub(crate) struct Claims {
     #[serde(default)]
     pub(crate) token_type: Name,
     #[serde(default)]
+    pub(crate) keytype: Name,
+    #[serde(default)]
     pub(crate) aud: Audience,
     #[serde(default)]
     pub(crate) exp: Date,

@@ -70,6 +70,7 @@ impl App {
         let checks = Checks::new(engine.clone(), enforcer.security.payload_keys());
         let checks = checks
             .with_soap_faults(config.adapter.soap_error_in_xml_enabled)
+            .without_certificate_header(enforcer.security.certificate_header())
             .before(next.clone());
         let checks = CheckServer::new(checks, service, listener, health.watch()).carrying(carry);
         let tokens = RevokedTokens::new(engine.clone(), &enforcer.management);

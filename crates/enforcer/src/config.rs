@@ -22,7 +22,8 @@ pub(crate) use checks::is_header_name;
 pub use next::{Next, NextRest};
 pub use schema::SCHEMA;
 pub use security::{
-    ApiKey, AuthHeader, Cache, Claim, JwtAuthn, Role, Security, TokenService, VerificationMode,
+    ApiKey, AuthHeader, Cache, Claim, JwtAuthn, MutualSsl, Role, Security, TokenService,
+    VerificationMode,
 };
 pub use server::{AuthService, Keystore, Management, RestServer, Truststore};
 pub use state::{StaleStatus, Staleness, State};

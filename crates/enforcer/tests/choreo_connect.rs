@@ -42,7 +42,7 @@ fn the_enforcer_reads_it_and_says_what_it_uses_and_what_it_leaves() {
         "not used here: enforcer.throttling",
         "not used here: enforcer.filters",
         "not used here: enforcer.jwtIssuer",
-        "not used here: enforcer.security.mutualSSL",
+        "not used here: enforcer.security.mutualSSL.enableClientValidation",
         "not used here: enforcer.security.tokenService[0].claimMapping",
     ] {
         assert!(
@@ -58,6 +58,7 @@ fn the_enforcer_reads_it_and_says_what_it_uses_and_what_it_leaves() {
         "enforcer.management.password",
         "enforcer.restserver.enabled",
         "enforcer.security.authHeader.testConsoleHeaderName",
+        "enforcer.security.mutualSSL.certificateHeader",
         "enforcer.security.tokenService[0].issuer",
         "enforcer.security.tokenService[1].certificateFilePath",
     ] {

@@ -26,6 +26,7 @@ use crate::{
 
 mod gateway;
 mod next;
+mod router;
 mod stale;
 
 const NOW: UnixSeconds = UnixSeconds(1_700_000_000);
@@ -95,6 +96,18 @@ fn with_policy(policy: Policy) -> Fixture {
 fn answer(checks: &Checks, request: &CheckRequest) -> CheckResponse {
     let answer = checks.answer(&request.encode_to_vec(), NOW);
     CheckResponse::decode(&*answer).unwrap()
+}
+
+/// The check of a request with this method, on a route with these context extensions.
+fn with(mut request: CheckRequest, method: &str, extensions: &[(&str, &str)]) -> CheckRequest {
+    let attributes = request.attributes.as_mut().unwrap();
+    for (name, value) in extensions {
+        let extensions = &mut attributes.context_extensions;
+        extensions.insert((*name).to_owned(), (*value).to_owned());
+    }
+    let http = attributes.request.as_mut().unwrap().http.as_mut().unwrap();
+    http.method = method.to_owned();
+    request
 }
 
 impl Fixture {

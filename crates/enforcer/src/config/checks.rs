@@ -144,6 +144,10 @@ fn names(security: &Security, problems: &mut Problems) {
             &security.auth_header.test_console_header_name,
         ),
         ("enforcer.security.apiKey.header", &security.api_key.header),
+        (
+            "enforcer.security.mutualSSL.certificateHeader",
+            &security.mutual_ssl.certificate_header,
+        ),
     ];
     let mut taken: HashMap<String, &str> = HashMap::new();
     for (key, header) in headers {
