@@ -59,11 +59,13 @@ impl App {
         let service = &enforcer.auth_service;
         let tls = certificates.checks.clone();
         let listener = TlsListener::bind(&service.host, service.port.get(), tls).await?;
-        let next = parts::next(config, certificates.next.clone())?.map(|link| {
+        let link = parts::next(config, certificates.next.clone())?;
+        let hops = link.as_ref().map(|link| link.hops());
+        let next = link.map(|link| {
             let timeout = Duration::from_secs(config.next.timeout);
             Next::new(link, timeout, health.clone(), parts.metrics.clone())
         });
-        let carry = parts::carry(config, &certificates.next, &mut registry)?;
+        let carry = parts::carry(config, &certificates.next, hops, &mut registry)?;
         let rest_carry = parts::rest_carry(config, &certificates.next)?;
         let (admin_tls, link_tls) = (certificates.admin.clone(), certificates.adapter.clone());
         let reloader = certificates.follow(&mut registry, health);

@@ -25,6 +25,7 @@ use crate::testing::{certificates::Authority, soon, token};
 
 mod connections;
 mod loading;
+mod loops;
 
 fn config(authority: &Authority, directory: &TempDir) -> Config {
     let mut config = Config::default();
