@@ -28,6 +28,7 @@ pub const DEFAULT_PATH: &str = "/etc/rescind/adapter.toml";
 /// The variables that lie over the file, and the keys that are not ours.
 pub const SCHEMA: Schema = Schema {
     variables: &[("ADAPTER_XDS_PORT", "adapter.xds.port")],
+    theirs: unused::USED,
     unused: unused::KEYS,
     ..Schema::EMPTY
 };

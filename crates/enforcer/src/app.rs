@@ -78,7 +78,7 @@ impl App {
         let tokens = RevokedTokens::new(engine.clone(), &enforcer.management);
         let admin = Admin::new(health.clone(), Arc::new(registry)).merge(tokens.router(rest_carry));
         let rest = &enforcer.rest_server;
-        let admin = match rest.enabled {
+        let admin = match rest.is_enabled() {
             true => {
                 let tls = Some(admin_tls);
                 Some(admin.bind(&rest.host, rest.port.get(), tls).await?)

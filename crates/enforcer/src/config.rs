@@ -71,8 +71,7 @@ pub struct Enforcer {
     pub staleness: Staleness,
     /// The ext_authz server.
     pub auth_service: AuthService,
-    /// The admin server. Choreo Connect reads its keys in any case, and its template has this one in lower case.
-    #[serde(alias = "restserver")]
+    /// The admin server.
     pub rest_server: RestServer,
     /// Who may see the revoked tokens on it.
     pub management: Management,

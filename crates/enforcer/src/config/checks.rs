@@ -93,7 +93,7 @@ fn staleness(config: &Config, problems: &mut Problems) {
 
 fn listeners(config: &Config, problems: &mut Problems) {
     let (checks, admin) = (&config.enforcer.auth_service, &config.enforcer.rest_server);
-    if admin.enabled && checks.port == admin.port {
+    if admin.is_enabled() && checks.port == admin.port {
         problems.add(
             "enforcer.restServer.port",
             format!(
