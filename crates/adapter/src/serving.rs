@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use futures_util::TryStreamExt as _;
+use rescind_carry::{CONNECTION_WINDOW, STREAM_WINDOW};
 use rescind_proto::rescind::v1::peer_service_server::PeerServiceServer;
 use rescind_proto::wso2::discovery::service::keymgt::revoked_token_discovery_service_server as discovery;
 use rescind_runtime::{Health, tls::TlsListener};
@@ -34,11 +35,6 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Streams on one connection: the original client opens another one after each NACK, and with few allowed its ACKs queue
 /// inside it for ever.
 const STREAMS: u32 = 1_000_000;
-
-/// What a client may send on one stream ahead of its reader, and on a connection: who is not read on as many streams as may
-/// be carried at once still leaves room for the ACKs of the others.
-const STREAM_WINDOW: u32 = 64 * 1024;
-const CONNECTION_WINDOW: u32 = 4096 * STREAM_WINDOW;
 
 /// What `grpc.health.v1` answers for: the process, its service, and the name that Choreo Connect's own probes ask for.
 pub(crate) const SERVICES: [&str; 3] =
