@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use futures_util::TryStreamExt as _;
-use rescind_carry::{CONNECTION_WINDOW, STREAM_WINDOW};
+use rescind_carry::{CONNECTION_WINDOW, MAX_METADATA, STREAM_WINDOW};
 use rescind_proto::rescind::v1::peer_service_server::PeerServiceServer;
 use rescind_proto::wso2::discovery::service::keymgt::revoked_token_discovery_service_server as discovery;
 use rescind_runtime::{Health, tls::TlsListener};
@@ -119,6 +119,7 @@ impl Discovery {
             .http2_keepalive_interval(Some(PING))
             .http2_keepalive_timeout(Some(PING_TIMEOUT))
             .max_concurrent_streams(STREAMS)
+            .http2_max_header_list_size(passthrough.as_ref().map(|_| MAX_METADATA))
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW);
         if let Some(age) = max_connection_age {

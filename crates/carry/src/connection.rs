@@ -22,7 +22,7 @@ use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Hops, Metrics,
+    Hops, MAX_METADATA, Metrics,
     gather::{Busy, Gathering},
     grpc::Settings,
 };
@@ -38,9 +38,6 @@ const WINDOW: u32 = CALL_WINDOW * CALLS as u32;
 
 /// What h2 keeps of a call's requests when the upstream does not read them.
 const SEND_BUFFER: usize = 64 * 1024;
-
-/// A gRPC server sets its own limit of metadata, and the caller's server another one; ours is not to be the narrowest.
-const MAX_METADATA: u32 = 1024 * 1024;
 
 /// Calls that we cancelled are remembered, so that what is still on its way for them is not an error.
 const RESET_CALLS: usize = 1024;

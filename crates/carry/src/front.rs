@@ -17,3 +17,7 @@ pub const CONNECTION_WINDOW: u32 = room(MOST_CALLS as u32);
 pub(crate) const fn room(calls: u32) -> u32 {
     (calls + OWN_STREAMS) * STREAM_WINDOW
 }
+
+/// The headers of a call, and of its answer. A gRPC server sets its own limit, and so does a client: who carries must not be
+/// the narrowest.
+pub const MAX_METADATA: u32 = 1024 * 1024;

@@ -30,7 +30,7 @@ mod tests;
 pub use body::GrpcBody;
 pub use callers::Caller;
 pub use dial::{Away, Upstream};
-pub use front::{CONNECTION_WINDOW, MOST_CALLS, STREAM_WINDOW};
+pub use front::{CONNECTION_WINDOW, MAX_METADATA, MOST_CALLS, STREAM_WINDOW};
 pub use gather::{Busy, Gathering};
 pub use grpc::{GrpcCarry, Settings};
 pub use hops::Hops;

@@ -3,18 +3,9 @@
 use rescind_proto::envoy::service::auth::v3::{
     CheckRequest, authorization_client::AuthorizationClient,
 };
-use tokio::{net::TcpSocket, task::JoinHandle};
+use tokio::task::JoinHandle;
 
 use super::*;
-
-/// A port that nobody else is given while the socket lives.
-fn reserved() -> (TcpSocket, u16) {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_reuseaddr(true).unwrap();
-    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
-    let port = socket.local_addr().unwrap().port();
-    (socket, port)
-}
 
 /// An adapter on one port, whose original is at another one.
 async fn front(authority: &Authority, directory: &TempDir, port: u16, original: u16) -> App {
