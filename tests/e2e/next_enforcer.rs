@@ -5,7 +5,7 @@
 
 mod rows;
 mod script;
-mod sides;
+pub(crate) mod sides;
 
 use std::time::Duration;
 

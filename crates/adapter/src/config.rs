@@ -19,7 +19,6 @@ mod unused;
 
 pub use control_plane::{Broker, BrokerMode, BrokerTls, ControlPlane};
 pub(crate) use control_plane::{path, set};
-pub(crate) use passthrough::MOST_CALLS;
 pub use passthrough::Passthrough;
 pub use peers::PeersSection;
 
@@ -29,6 +28,7 @@ pub const DEFAULT_PATH: &str = "/etc/rescind/adapter.toml";
 /// The variables that lie over the file, and the keys that are not ours.
 pub const SCHEMA: Schema = Schema {
     variables: &[("ADAPTER_XDS_PORT", "adapter.xds.port")],
+    theirs: unused::USED,
     unused: unused::KEYS,
     ..Schema::EMPTY
 };

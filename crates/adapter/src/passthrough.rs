@@ -107,6 +107,26 @@ impl Front {
             allowed,
         }
     }
+
+    /// Who has to look at this request, if it is a probe of somebody who may be carried.
+    fn asked_by_a_probe(&self, request: &http::Request<Body>) -> Option<GrpcCarry> {
+        let carry = &self.passthrough.as_ref()?.carry;
+        let may = self.allowed.check(request.extensions()).is_ok();
+        (may && GrpcCarry::is_probe(request)).then(|| carry.clone())
+    }
+}
+
+/// A probe that has come back is told so; any other asks for our health.
+async fn answer_probe(
+    carry: GrpcCarry,
+    mut own: Routes,
+    request: http::Request<Body>,
+) -> Result<http::Response<Body>, Infallible> {
+    let marks = request.headers().clone();
+    match carry.loops(&marks).await {
+        Some(looped) => Ok(looped.map(Body::new)),
+        None => own.call(request).await,
+    }
 }
 
 impl Service<http::Request<Body>> for Front {
@@ -119,6 +139,9 @@ impl Service<http::Request<Body>> for Front {
     }
 
     fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
+        if let Some(carry) = self.asked_by_a_probe(&request) {
+            return Box::pin(answer_probe(carry, self.own.clone(), request));
+        }
         let path = request.uri().path();
         let Some(passthrough) = self.passthrough.as_mut().filter(|_| !is_ours(path)) else {
             return Box::pin(self.own.call(request));

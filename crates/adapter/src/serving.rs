@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use futures_util::TryStreamExt as _;
+use rescind_carry::{CONNECTION_WINDOW, MAX_METADATA, MOST_CALLS, STREAM_WINDOW};
 use rescind_proto::rescind::v1::peer_service_server::PeerServiceServer;
 use rescind_proto::wso2::discovery::service::keymgt::revoked_token_discovery_service_server as discovery;
 use rescind_runtime::{Health, tls::TlsListener};
@@ -19,7 +20,7 @@ pub(crate) mod open_files;
 use self::connection::Connection;
 pub(crate) use self::loading::refuse_while;
 use crate::{
-    config::{MOST_CALLS, Xds},
+    config::Xds,
     passthrough::{Front, Passthrough},
     peer::{self, Allowed},
     peers::{self, Statements},
@@ -37,11 +38,6 @@ const STREAMS: u32 = 2 * MOST_CALLS as u32;
 
 /// What asks for health is a name.
 const HEALTH_REQUEST: usize = 4096;
-
-/// What a client may send on one stream ahead of its reader, and on a connection: who is not read on as many streams as may
-/// be carried at once still leaves room for the ACKs of the others.
-const STREAM_WINDOW: u32 = 64 * 1024;
-const CONNECTION_WINDOW: u32 = MOST_CALLS as u32 * STREAM_WINDOW;
 
 /// What `grpc.health.v1` answers for: the process, its service, and the name that Choreo Connect's own probes ask for.
 pub(crate) const SERVICES: [&str; 3] =
@@ -127,6 +123,7 @@ impl Discovery {
             .http2_keepalive_interval(Some(PING))
             .http2_keepalive_timeout(Some(PING_TIMEOUT))
             .max_concurrent_streams(STREAMS)
+            .http2_max_header_list_size(passthrough.as_ref().map(|_| MAX_METADATA))
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW);
         if let Some(age) = max_connection_age {

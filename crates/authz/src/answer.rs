@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::CredentialKind;
+use crate::{CredentialKind, KeyType};
 
 mod soap;
 
@@ -26,6 +26,14 @@ pub enum Answer {
     ApiKeyFailed,
     /// An internal key that cannot be decoded.
     InternalKeyFailed,
+    /// A key for production, where the API has no such endpoint.
+    NoProductionEndpoint,
+    /// A key for the sandbox, where the API has no such endpoint.
+    NoSandboxEndpoint,
+    /// A key for neither.
+    InvalidKeyType,
+    /// `OPTIONS` of a resource that does not list it. No refusal: the gateway answers in the place of the API.
+    Options,
     /// The revoked set is not complete yet. Ours: the original has no such state, and lets requests pass instead.
     NotReady,
     /// The revoked set is too old, and the policy refuses. Ours, as the one before.
@@ -105,6 +113,19 @@ impl Answer {
             // Two dots each: the original's text ends with one, and another is put behind it.
             Self::ApiKeyFailed => invalid!("API key authentication failed.. "),
             Self::InternalKeyFailed => invalid!("Internal key authentication failed.. "),
+            Self::NoProductionEndpoint => {
+                invalid!("Production key offered to an API with no production endpoint. ")
+            }
+            Self::NoSandboxEndpoint => {
+                invalid!("Sandbox key offered to an API with no sandbox endpoint. ")
+            }
+            Self::InvalidKeyType => invalid!("Invalid key type.. "),
+            Self::Options => Text {
+                message: "",
+                code: "",
+                description: "",
+                body: "",
+            },
             Self::NotReady => text!(
                 "Service Unavailable",
                 "900900",
@@ -130,6 +151,15 @@ impl Answer {
         }
     }
 
+    /// What a key of this type is told where the API has no endpoint for it.
+    pub(crate) fn no_endpoint(key_type: KeyType) -> Self {
+        match key_type {
+            KeyType::Production => Self::NoProductionEndpoint,
+            KeyType::Sandbox => Self::NoSandboxEndpoint,
+            KeyType::Other => Self::InvalidKeyType,
+        }
+    }
+
     /// The `code` of the body.
     pub fn code(self) -> &'static str {
         self.text().code
@@ -138,14 +168,17 @@ impl Answer {
     /// The HTTP status.
     pub fn status(self) -> u16 {
         match self {
+            Self::Options => 204,
             Self::NotReady | Self::Stale | Self::NextSilent => 503,
             _ => 401,
         }
     }
 
-    /// The gRPC code of the check's own status: `UNAUTHENTICATED`, or `UNAVAILABLE` where nothing was decided.
+    /// The gRPC code of the check's own status: `UNAUTHENTICATED`, or `UNAVAILABLE` where nothing was decided. What is
+    /// no refusal has the original's `INTERNAL`.
     pub fn grpc_code(self) -> i32 {
         match self {
+            Self::Options => 13,
             Self::NotReady | Self::Stale | Self::NextSilent => 14,
             _ => 16,
         }
@@ -154,6 +187,7 @@ impl Answer {
     /// The headers, in order.
     pub fn headers(self) -> &'static [(&'static str, &'static str)] {
         match self {
+            Self::Options => &[],
             Self::NotReady | Self::Stale | Self::NextSilent => &[CONTENT_TYPE],
             _ => &[CONTENT_TYPE, CHALLENGE],
         }
@@ -193,6 +227,10 @@ pub enum Reason {
     Audience,
     /// A claim is missing that a rule of revocation asks for.
     MissingClaim,
+    /// The API has no endpoint for the credential's type.
+    KeyType,
+    /// `OPTIONS`, answered in the place of the API.
+    Options,
     /// The revoked set is not complete yet.
     NotReady,
     /// The revoked set is too old.
@@ -226,6 +264,8 @@ impl Reason {
             Self::NotYetValid => "not_yet_valid",
             Self::Audience => "audience",
             Self::MissingClaim => "missing_claim",
+            Self::KeyType => "key_type",
+            Self::Options => "options",
             Self::NotReady => "not_ready",
             Self::Stale => "stale",
             Self::BadCheck => "bad_check",
@@ -292,6 +332,18 @@ mod tests {
             (
                 Answer::InternalKeyFailed,
                 r#"{"error_message":"Invalid Credentials","code":"900901","error_description":"Internal key authentication failed.. Make sure you have provided the correct security credentials"}"#,
+            ),
+            (
+                Answer::NoProductionEndpoint,
+                r#"{"error_message":"Invalid Credentials","code":"900901","error_description":"Production key offered to an API with no production endpoint. Make sure you have provided the correct security credentials"}"#,
+            ),
+            (
+                Answer::NoSandboxEndpoint,
+                r#"{"error_message":"Invalid Credentials","code":"900901","error_description":"Sandbox key offered to an API with no sandbox endpoint. Make sure you have provided the correct security credentials"}"#,
+            ),
+            (
+                Answer::InvalidKeyType,
+                r#"{"error_message":"Invalid Credentials","code":"900901","error_description":"Invalid key type.. Make sure you have provided the correct security credentials"}"#,
             ),
             (
                 Answer::NotReady,

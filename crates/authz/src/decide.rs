@@ -5,8 +5,8 @@ use std::sync::Arc;
 use rescind_revocation::{Identifier, RevokedSet, UnixSeconds};
 
 use crate::{
-    Answer, CredentialKind, CredentialNames, Denial, Headers, KeySet, Lacking, Reason, Request,
-    VerifiedTokens,
+    Answer, CredentialKind, CredentialNames, Denial, Endpoints, Headers, KeySet, KeyType, Lacking,
+    Reason, Request, VerifiedTokens,
     credential::{self, TooMany, query},
     parsed::Parsed,
     verify::{Failure, Verifier},
@@ -63,6 +63,8 @@ pub struct Permit {
     pub lacking: Lacking,
     /// Whether the signature had been verified before.
     pub known: bool,
+    /// Which endpoint it is for.
+    pub endpoint: KeyType,
     /// Headers that must not reach the upstream, in lower case.
     pub remove_headers: Arc<[Box<str>]>,
     /// The request target without the API key, where it held one.
@@ -145,6 +147,7 @@ impl Policy {
             skew: self.skew,
             required: self.required,
             known: self.known.as_deref(),
+            endpoints: request.endpoints,
             now,
         };
         let verified = request.verified.iter().map(Parsed::verified);
@@ -157,26 +160,44 @@ impl Policy {
         let good = match refused {
             Some(refusal) => Err(refusal),
             None if self.verification == Verification::RevocationOnly => self.unverified(&parsed),
-            None if parsed.is_empty() && self.missing_allowed => Ok(None),
+            None if parsed.is_empty() && self.missing_allowed => verifier
+                .has_endpoint(of_nobody(request.endpoints))
+                .map(|()| None)
+                .map_err(|failure| (None, failure)),
             None => first_good(&parsed, &verifier).map(Some),
         };
         match good {
-            Ok(good) => Decision::Allow(Permit {
-                credential: good.map(|(good, _)| good.kind),
-                identifier: good.and_then(|(good, _)| good.facts.identifier.clone()),
-                key_type: good.and_then(|(good, _)| good.facts.key_type.clone()),
-                lacking: good.map_or(Lacking::NOTHING, |(good, _)| good.lacking()),
-                known: good.is_some_and(|(_, known)| known),
-                remove_headers: self.remove_headers(request.names),
-                path: query::without(request.path, names.api_key_query()),
-                version,
-            }),
+            Ok(good) => Decision::Allow(self.permit(request, good, version)),
             Err((credential, Failure { answer, reason })) => Decision::Deny(Denial {
                 answer,
                 reason,
                 credential,
                 version,
             }),
+        }
+    }
+
+    /// How a request goes on that `good` lets pass.
+    fn permit<H: Headers + ?Sized>(
+        &self,
+        request: &Request<'_, H>,
+        good: Option<(&Parsed<'_>, bool)>,
+        version: Arc<str>,
+    ) -> Permit {
+        let names = request.names.unwrap_or(&self.names);
+        Permit {
+            credential: good.map(|(good, _)| good.kind),
+            identifier: good.and_then(|(good, _)| good.facts.identifier.clone()),
+            lacking: good.map_or(Lacking::NOTHING, |(good, _)| good.lacking()),
+            known: good.is_some_and(|(_, known)| known),
+            key_type: good.and_then(|(good, _)| good.facts.key_type.clone()),
+            endpoint: good.map_or_else(
+                || of_nobody(request.endpoints),
+                |(good, _)| good.facts.endpoint(),
+            ),
+            remove_headers: self.remove_headers(request.names),
+            path: query::without(request.path, names.api_key_query()),
+            version,
         }
     }
 
@@ -211,6 +232,11 @@ impl Policy {
             None => Arc::clone(&self.remove_headers),
         }
     }
+}
+
+/// Whom a request without a credential is for.
+fn of_nobody(endpoints: Option<Endpoints>) -> KeyType {
+    endpoints.map_or(KeyType::default(), Endpoints::of_nobody)
 }
 
 /// A refusal, and the kind of credential that it is about.

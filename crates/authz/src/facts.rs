@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rescind_revocation::{Identifier, TokenId};
 
 use crate::{
-    Lacking,
+    KeyType, Lacking,
     token::{Claims, Date, Token},
 };
 
@@ -63,6 +63,11 @@ impl Facts {
             iat: claims.iat,
             lacking: claims.lacking(),
         }
+    }
+
+    /// Which of an API's endpoints it is for.
+    pub(crate) fn endpoint(&self) -> KeyType {
+        KeyType::of(self.key_type.as_deref())
     }
 
     /// Whether they are small enough to be kept: a `jti` of a few kilobytes is nothing to fill the memory with.

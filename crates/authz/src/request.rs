@@ -1,6 +1,6 @@
 //! What a decision sees of a request, borrowed from whoever received it.
 
-use crate::{CredentialNames, VerifiedClaims};
+use crate::{CredentialNames, Endpoints, VerifiedClaims};
 
 /// The headers of a request.
 pub trait Headers {
@@ -23,6 +23,8 @@ pub struct Request<'a, H: ?Sized> {
     pub names: Option<&'a CredentialNames>,
     /// The claims of tokens that the gateway has verified, wherever those stood.
     pub verified: &'a [VerifiedClaims],
+    /// The endpoints of the API, where it matters that the credential is for one of them.
+    pub endpoints: Option<Endpoints>,
 }
 
 impl<'a, H: ?Sized> Request<'a, H> {
@@ -34,6 +36,7 @@ impl<'a, H: ?Sized> Request<'a, H> {
             headers,
             names: None,
             verified: &[],
+            endpoints: None,
         }
     }
 }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use rescind_revocation::UnixSeconds;
 
 use crate::{
-    Algorithm, Answer, CredentialKind, IssuerKeys, KeySet, Lacking, Reason, VerificationKey,
-    VerifiedTokens,
+    Algorithm, Answer, CredentialKind, Endpoints, IssuerKeys, KeySet, KeyType, Lacking, Reason,
+    VerificationKey, VerifiedTokens,
     facts::Facts,
     keys::Rejected,
     token::{Jws, MAX_BYTES, Token},
@@ -29,6 +29,8 @@ pub(crate) struct Verifier<'a> {
     pub(crate) required: Lacking,
     /// What was verified before.
     pub(crate) known: Option<&'a VerifiedTokens>,
+    /// The endpoints that there are, where a credential must be for one of them.
+    pub(crate) endpoints: Option<Endpoints>,
     pub(crate) now: UnixSeconds,
 }
 
@@ -83,7 +85,17 @@ impl Verifier<'_> {
         if kind == CredentialKind::Bearer && facts.lacking.any_of(self.required) {
             return Err(failure(Answer::InvalidCredentials, Reason::MissingClaim));
         }
-        Ok(())
+        self.has_endpoint(facts.endpoint())
+    }
+
+    /// Whether there is an endpoint for a key of this type.
+    pub(crate) fn has_endpoint(&self, key_type: KeyType) -> Result<(), Failure> {
+        match self.endpoints {
+            Some(endpoints) if !endpoints.has(key_type) => {
+                Err(failure(Answer::no_endpoint(key_type), Reason::KeyType))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn has_type(&self, kind: CredentialKind, token: &Token<'_>) -> Result<(), Failure> {

@@ -11,7 +11,7 @@ use h2::{
     client::{self, SendRequest},
 };
 use http::{
-    Request, Uri, Version,
+    HeaderMap, HeaderValue, Request, Uri, Version,
     header::{CONTENT_TYPE, TE},
 };
 use tokio::{
@@ -22,7 +22,7 @@ use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Metrics,
+    Hops, MAX_METADATA, Metrics,
     gather::{Busy, Gathering},
     grpc::Settings,
 };
@@ -38,9 +38,6 @@ const WINDOW: u32 = CALL_WINDOW * CALLS as u32;
 
 /// What h2 keeps of a call's requests when the upstream does not read them.
 const SEND_BUFFER: usize = 64 * 1024;
-
-/// A gRPC server sets its own limit of metadata, and the caller's server another one; ours is not to be the narrowest.
-const MAX_METADATA: u32 = 1024 * 1024;
 
 /// Calls that we cancelled are remembered, so that what is still on its way for them is not an error.
 const RESET_CALLS: usize = 1024;
@@ -61,6 +58,15 @@ pub(crate) struct Connection {
     /// The upstream takes no new calls on it; those under way go on.
     retired: AtomicBool,
     closed: CancellationToken,
+}
+
+/// What a probe has found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Probed {
+    /// Somebody is there.
+    Answers,
+    /// The way leads back.
+    Loops,
 }
 
 /// A place on a connection, given back when it is dropped.
@@ -165,19 +171,23 @@ impl Slot {
         self.connection.retired.store(true, Ordering::Relaxed);
     }
 
-    /// Waits for an answer of any kind to a call of `health`; even a reset is one. An error: the connection is gone.
-    pub(crate) async fn ask(&self, health: &Uri) -> Result<(), h2::Error> {
-        let request = Request::post(health.clone())
+    /// Waits for an answer of any kind to a call of `health` with these headers; even a reset is one. An error: the
+    /// connection is gone.
+    pub(crate) async fn ask(&self, health: &Uri, marks: HeaderMap) -> Result<Probed, h2::Error> {
+        let mut request = Request::post(health.clone())
             .version(Version::HTTP_2)
-            .header(CONTENT_TYPE, "application/grpc")
-            .header(TE, "trailers")
             .body(())
-            .expect("method, address, version and headers are sound");
+            .expect("method, address and version are sound");
+        let headers = request.headers_mut();
+        *headers = marks;
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        headers.insert(TE, HeaderValue::from_static("trailers"));
         let (response, mut question) = self.sender().await?.send_request(request, false)?;
         question.send_data(Bytes::from_static(EMPTY), true)?;
         match response.await {
-            Err(error) if error.is_reset() && error.is_remote() => Ok(()),
-            answered => answered.map(drop),
+            Err(error) if error.is_reset() && error.is_remote() => Ok(Probed::Answers),
+            Ok(answer) if Hops::is_loop(answer.headers()) => Ok(Probed::Loops),
+            answered => answered.map(|_| Probed::Answers),
         }
     }
 }

@@ -77,6 +77,11 @@ impl Away {
         }
     }
 
+    /// The way leads back to where it began.
+    pub(crate) fn looped() -> Self {
+        Self::new("its address leads back to where the call came from")
+    }
+
     fn because(what: &str, error: &dyn Error, behind: impl fmt::Display) -> Self {
         Self::new(format_args!("{what}: {}{behind}", chain(error)))
     }

@@ -22,7 +22,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tower::Service;
 
 use crate::{
-    Away, Caller, GrpcBody, Metrics, Upstream,
+    Away, Caller, GrpcBody, Hops, Metrics, Upstream,
     body::{GRACE, Live, Progress, doubted},
     callers::Callers,
     headers::strip_hop_by_hop,
@@ -31,6 +31,8 @@ use crate::{
     status::{self, GRPC_STATUS, Status},
     upload::Upload,
 };
+
+mod probe;
 
 /// How a [`GrpcCarry`] carries.
 #[derive(Debug, Clone)]
@@ -85,6 +87,7 @@ struct Inner {
     settings: Settings,
     drain: CancellationToken,
     metrics: Arc<Metrics>,
+    hops: Hops,
 }
 
 impl GrpcCarry {
@@ -106,22 +109,23 @@ impl GrpcCarry {
             settings,
             drain: CancellationToken::new(),
             metrics,
+            hops: Hops::new(),
         };
         Ok(Self {
             inner: Arc::new(inner),
         })
     }
 
-    /// Whether the upstream answers: asks it by a call for its health, whatever it says to that. One that says nothing within
-    /// [`Settings::probe_timeout`] gets no new calls on that connection; those under way go on, since it may come back.
+    /// Probes as `hops`, where somebody else of this process probes the same upstream: what either finds holds for both.
     ///
-    /// # Errors
+    /// # Panics
     ///
-    /// Why it cannot be used.
-    pub async fn probe(&self) -> Result<(), Away> {
-        let answered = self.inner.pool.probe().await;
-        self.inner.metrics.up.set(answered.is_ok().into());
-        answered
+    /// The carrier has been cloned.
+    #[must_use]
+    pub fn with_hops(mut self, hops: Hops) -> Self {
+        let inner = Arc::get_mut(&mut self.inner).expect("called before there is a clone");
+        inner.hops = hops;
+        self
     }
 
     /// Whether so many calls are under way that another one would be refused.
@@ -209,6 +213,9 @@ impl Inner {
             call.ended(Outcome::away);
             status
         };
+        if self.hops.is_looped() {
+            return Err(away(call, Away::looped().into()));
+        }
         let ready = self.pool.ready().await;
         let (slot, mut sender) = ready.map_err(|error| away(call, error.into()))?;
         let (head, body) = self.head(request)?;

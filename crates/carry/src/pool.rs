@@ -12,12 +12,12 @@ use futures_util::{
     future::{BoxFuture, Shared},
 };
 use h2::client::SendRequest;
-use http::Uri;
+use http::{HeaderMap, Uri};
 use tokio::time::{Instant, timeout};
 
 use crate::{
     Away, Metrics, Settings, Upstream,
-    connection::{Connection, HEALTH, Slot},
+    connection::{Connection, HEALTH, Probed, Slot},
     dial::{Dialer, HTTP_2, chain},
 };
 
@@ -80,14 +80,19 @@ impl Pool {
         ))
     }
 
-    /// Whether the upstream answers a question, on the connection that the next call would have.
-    pub(crate) async fn probe(&self) -> Result<(), Away> {
-        let within = self.settings.probe_timeout;
+    /// Whether the upstream answers a question with these headers within so long, on the connection that the next call would
+    /// have. One that leads back gets no more calls: another may not.
+    pub(crate) async fn probe(&self, marks: &HeaderMap, within: Duration) -> Result<Probed, Away> {
         let mut lost = None;
         for _ in 0..TRIES {
             let slot = self.slot().await?;
-            match timeout(within, slot.ask(&self.health)).await {
-                Ok(Ok(())) => return Ok(()),
+            match timeout(within, slot.ask(&self.health, marks.clone())).await {
+                Ok(Ok(probed)) => {
+                    if probed == Probed::Loops {
+                        slot.retire();
+                    }
+                    return Ok(probed);
+                }
                 // That connection went away, which an upstream may do at any time: the next one tells.
                 Ok(Err(error)) => lost = Some(Away::new(chain(&error))),
                 Err(_) => {

@@ -19,7 +19,7 @@ use tokio::{
 use tokio_stream::wrappers::TcpListenerStream;
 
 use self::{caller::Caller, certificates::Certificates, original::Original};
-use crate::{GrpcCarry, Metrics, Settings, Upstream};
+use crate::{CONNECTION_WINDOW, GrpcCarry, Metrics, STREAM_WINDOW, Settings, Upstream};
 
 /// Longer than anything takes: a test that waits so long has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -27,10 +27,6 @@ const PATIENCE: Duration = Duration::from_secs(20);
 async fn soon<T>(future: impl Future<Output = T>) -> T {
     timeout(PATIENCE, future).await.expect("did not come")
 }
-
-/// What the caller's server gives each stream, and all of them together.
-const WINDOW: u32 = 64 * 1024;
-const CONNECTION_WINDOW: u32 = 256 * 1024 * 1024;
 
 /// A caller, a carrier, an original.
 struct World {
@@ -49,7 +45,7 @@ impl World {
         let address = listener.local_addr().unwrap();
         let server = tonic::transport::Server::builder()
             .max_concurrent_streams(100_000)
-            .initial_stream_window_size(WINDOW)
+            .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .serve_with_incoming(carry.clone(), TcpListenerStream::new(listener));
         tokio::spawn(async move { server.await.unwrap() });

@@ -59,23 +59,26 @@ impl App {
         let service = &enforcer.auth_service;
         let tls = certificates.checks.clone();
         let listener = TlsListener::bind(&service.host, service.port.get(), tls).await?;
-        let next = parts::next(config, certificates.next.clone())?.map(|link| {
+        let link = parts::next(config, certificates.next.clone())?;
+        let hops = link.as_ref().map(|link| link.hops());
+        let next = link.map(|link| {
             let timeout = Duration::from_secs(config.next.timeout);
             Next::new(link, timeout, health.clone(), parts.metrics.clone())
         });
-        let carry = parts::carry(config, &certificates.next, &mut registry)?;
+        let carry = parts::carry(config, &certificates.next, hops, &mut registry)?;
         let rest_carry = parts::rest_carry(config, &certificates.next)?;
         let (admin_tls, link_tls) = (certificates.admin.clone(), certificates.adapter.clone());
         let reloader = certificates.follow(&mut registry, health);
         let checks = Checks::new(engine.clone(), enforcer.security.payload_keys());
         let checks = checks
             .with_soap_faults(config.adapter.soap_error_in_xml_enabled)
+            .without_certificate_header(enforcer.security.certificate_header())
             .before(next.clone());
         let checks = CheckServer::new(checks, service, listener, health.watch()).carrying(carry);
         let tokens = RevokedTokens::new(engine.clone(), &enforcer.management);
         let admin = Admin::new(health.clone(), Arc::new(registry)).merge(tokens.router(rest_carry));
         let rest = &enforcer.rest_server;
-        let admin = match rest.enabled {
+        let admin = match rest.is_enabled() {
             true => {
                 let tls = Some(admin_tls);
                 Some(admin.bind(&rest.host, rest.port.get(), tls).await?)

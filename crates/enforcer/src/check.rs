@@ -22,11 +22,14 @@ mod gateway;
 pub(crate) mod grpc;
 mod response;
 mod route;
+mod router;
 mod service;
 pub(crate) mod wire;
 
 use attributes::{Attributes, HttpRequest};
+use response::Asked;
 use route::Route;
+use router::Router;
 pub use service::WithChecks;
 pub(crate) use service::{CHECK, SERVICE};
 
@@ -39,6 +42,14 @@ pub struct Checks {
     next: Option<Next>,
     /// Whether callers that speak SOAP are refused in SOAP.
     soap: bool,
+    /// In which header Choreo Connect's router has a client's certificate, where that is not for the API behind.
+    certificate_header: Box<str>,
+}
+
+/// What a check is answered from.
+struct Judged<'a> {
+    verdict: Verdict,
+    router: Option<Router<'a>>,
 }
 
 impl Checks {
@@ -50,6 +61,7 @@ impl Checks {
             payload_keys: payload_keys.into(),
             next: None,
             soap: false,
+            certificate_header: "".into(),
         }
     }
 
@@ -57,6 +69,15 @@ impl Checks {
     #[must_use]
     pub fn with_soap_faults(self, soap: bool) -> Self {
         Self { soap, ..self }
+    }
+
+    /// Takes the header with a client's certificate out of what Choreo Connect's router lets pass; empty: nothing.
+    #[must_use]
+    pub fn without_certificate_header(self, name: &str) -> Self {
+        Self {
+            certificate_header: name.to_ascii_lowercase().into(),
+            ..self
+        }
     }
 
     /// Asks `next`, if there is one, about everything that is not refused here.
@@ -68,16 +89,17 @@ impl Checks {
     /// asked.
     pub fn answer(&self, check: &[u8], now: UnixSeconds) -> Vec<u8> {
         let attributes = Attributes::read(check).ok();
-        let verdict = self.verdict(attributes.as_ref(), now);
+        let judged = self.judge(attributes.as_ref(), now);
         let mut answer = Vec::with_capacity(response::USUAL_BYTES);
-        let http = http(attributes.as_ref());
-        response::write(&mut answer, http, &verdict, self.soap);
+        let asked = self.asked(attributes.as_ref(), judged.router);
+        response::write(&mut answer, asked, &judged.verdict);
         answer
     }
 
     /// Decides on one check, without making an answer of it.
     pub fn decide(&self, check: &[u8], now: UnixSeconds) -> Verdict {
-        self.verdict(Attributes::read(check).ok().as_ref(), now)
+        self.judge(Attributes::read(check).ok().as_ref(), now)
+            .verdict
     }
 
     /// Answers the call with these headers and this body.
@@ -89,28 +111,46 @@ impl Checks {
     ) -> Response<Body> {
         let check = grpc::message(&body);
         let attributes = check.and_then(|check| Attributes::read(check).ok());
-        let mut verdict = self.verdict(attributes.as_ref(), now);
-        let http = http(attributes.as_ref());
+        let Judged {
+            mut verdict,
+            router,
+        } = self.judge(attributes.as_ref(), now);
+        let asked = self.asked(attributes.as_ref(), router);
         if let (Some(next), Decision::Allow(permit)) = (&self.next, &verdict.decision) {
             // By itself, so that a check without a next does not carry it about.
             match Box::pin(next.ask(headers, body.clone())).await {
                 Ok(answer) => {
-                    log(http, &verdict.decision);
+                    log(asked.http, &verdict.decision);
                     return answer.reply(|out| response::write_beside(out, &verdict));
                 }
                 Err(failure) => verdict.decision = Decision::Deny(failure.denial(permit)),
             }
         }
-        log(http, &verdict.decision);
+        log(asked.http, &verdict.decision);
         grpc::reply(grpc::body(response::USUAL_BYTES, |out| {
-            response::write(out, http, &verdict, self.soap);
+            response::write(out, asked, &verdict);
         }))
     }
 
-    fn verdict(&self, attributes: Option<&Attributes<'_>>, now: UnixSeconds) -> Verdict {
-        let bad = || {
-            self.engine
-                .decide::<HttpRequest<'_>>(Err(BadCheck), None, now)
+    fn asked<'r, 'a>(
+        &'r self,
+        attributes: Option<&'r Attributes<'a>>,
+        router: Option<Router<'a>>,
+    ) -> Asked<'r, 'a> {
+        Asked {
+            http: attributes.and_then(|attributes| attributes.http.as_ref()),
+            router,
+            soap: self.soap,
+            certificate_header: &self.certificate_header,
+        }
+    }
+
+    fn judge<'a>(&self, attributes: Option<&Attributes<'a>>, now: UnixSeconds) -> Judged<'a> {
+        let bad = || Judged {
+            verdict: self
+                .engine
+                .decide::<HttpRequest<'_>>(Err(BadCheck), None, now),
+            router: None,
         };
         let Some((attributes, http)) = attributes.and_then(|all| Some((all, all.http.as_ref()?)))
         else {
@@ -120,6 +160,12 @@ impl Checks {
         let Ok(route) = Route::read(&attributes.extensions, names) else {
             return bad();
         };
+        // Where there is a next, that is the router's enforcer, and does all of it.
+        let router = route.router.filter(|_| self.next.is_none());
+        if router.is_some_and(|router| router.answers(http.method)) {
+            let verdict = self.engine.answer_options();
+            return Judged { verdict, router };
+        }
         let payloads = gateway::payloads(&attributes.metadata, &self.payload_keys);
         let Ok(verified): Result<Vec<VerifiedClaims>, _> = payloads else {
             return bad();
@@ -130,13 +176,11 @@ impl Checks {
             headers: http,
             names: route.names.as_ref(),
             verified: &verified,
+            endpoints: router.map(|router| router.endpoints()),
         };
-        self.engine.decide(Ok(&request), route.stale_policy, now)
+        let verdict = self.engine.decide(Ok(&request), route.stale_policy, now);
+        Judged { verdict, router }
     }
-}
-
-fn http<'r, 'a>(attributes: Option<&'r Attributes<'a>>) -> Option<&'r HttpRequest<'a>> {
-    attributes.and_then(|attributes| attributes.http.as_ref())
 }
 
 /// One line for each check, for who wants it. The path is shown without its query, where an API key may stand.

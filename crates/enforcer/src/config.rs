@@ -22,8 +22,8 @@ pub(crate) use checks::is_header_name;
 pub use next::{Next, NextRest};
 pub use schema::SCHEMA;
 pub use security::{
-    ApiKey, AuthHeader, Cache, Claim, JwtAuthn, KidCertificate, Role, Security, TokenService,
-    VerificationMode,
+    ApiKey, AuthHeader, Cache, Claim, JwtAuthn, KidCertificate, MutualSsl, Role, Security,
+    TokenService, VerificationMode,
 };
 pub use server::{AuthService, Keystore, Management, RestServer, Truststore};
 pub use state::{StaleStatus, Staleness, State};
@@ -71,8 +71,7 @@ pub struct Enforcer {
     pub staleness: Staleness,
     /// The ext_authz server.
     pub auth_service: AuthService,
-    /// The admin server. Choreo Connect reads its keys in any case, and its template has this one in lower case.
-    #[serde(alias = "restserver")]
+    /// The admin server.
     pub rest_server: RestServer,
     /// Who may see the revoked tokens on it.
     pub management: Management,

@@ -110,6 +110,20 @@ impl Engine {
         }
     }
 
+    /// `OPTIONS` of a resource that leaves it to the gateway: nothing is looked at, and nothing reaches the upstream.
+    pub(crate) fn answer_options(&self) -> Verdict {
+        let began = Instant::now();
+        let look = self.freshness.look();
+        let decision = self.refuse(Answer::Options, Reason::Options);
+        self.count(&decision, false, began.elapsed());
+        Verdict {
+            decision,
+            stale: false,
+            link_age: look.link_age,
+            source_age: look.source_age,
+        }
+    }
+
     fn ask<H: Headers + ?Sized>(&self, request: &Request<'_, H>, now: UnixSeconds) -> Decision {
         let keys = self.keys.load();
         let decision = self.policy.decide(request, &keys, &self.set, now);
@@ -152,6 +166,7 @@ fn outcome(decision: &Decision) -> Outcome {
             Reason::NotReady => Outcome::NotReady,
             Reason::Stale => Outcome::Stale,
             Reason::BadCheck => Outcome::BadCheck,
+            Reason::Options => Outcome::Options,
             Reason::NoCredential | Reason::TooManyCredentials => Outcome::Missing,
             _ => Outcome::Invalid,
         },

@@ -26,10 +26,12 @@ pub enum Outcome {
     Stale,
     /// The check lacks what a decision needs.
     BadCheck,
+    /// `OPTIONS`, answered in the place of the API.
+    Options,
 }
 
 impl Outcome {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Allowed,
         Self::Revoked,
         Self::Invalid,
@@ -37,6 +39,7 @@ impl Outcome {
         Self::NotReady,
         Self::Stale,
         Self::BadCheck,
+        Self::Options,
     ];
 }
 
@@ -50,6 +53,7 @@ impl EncodeLabelValue for Outcome {
             Self::NotReady => "not_ready",
             Self::Stale => "stale",
             Self::BadCheck => "bad_check",
+            Self::Options => "options",
         };
         EncodeLabelValue::encode(&name, encoder)
     }

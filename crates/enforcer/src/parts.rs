@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::Context as _;
 use prometheus_client::registry::Registry;
 use rescind_authz::{Policy, VerifiedTokens};
-use rescind_carry::{GrpcCarry, HttpCarry, Upstream};
+use rescind_carry::{GrpcCarry, Hops, HttpCarry, Upstream};
 use rescind_revocation::RevokedSet;
 use rescind_runtime::{exit::UsageError, health::Health};
 use rescind_xds::{
@@ -173,6 +173,7 @@ pub(crate) fn next(
 pub(crate) fn carry(
     config: &Config,
     tls: &Arc<rustls::ClientConfig>,
+    hops: Option<Hops>,
     registry: &mut Registry,
 ) -> anyhow::Result<Option<GrpcCarry>> {
     let Some(address) = config.next.endpoint() else {
@@ -186,8 +187,8 @@ pub(crate) fn carry(
         open_never_ends_ok: true,
         ..rescind_carry::Settings::default()
     };
-    let carry = GrpcCarry::new(&upstream, settings, metrics);
-    Ok(Some(carry.context("next.address")?))
+    let carry = GrpcCarry::new(&upstream, settings, metrics).context("next.address")?;
+    Ok(Some(carry.with_hops(hops.unwrap_or_default())))
 }
 
 /// What carries the admin requests that are not ours, if they go anywhere.

@@ -86,6 +86,7 @@ fn check<P: Part>(loaded: &Loaded<P::Config>) -> anyhow::Result<()> {
 
 fn page<T: Serialize>(loaded: &Loaded<T>, warnings: &[String]) -> String {
     let unused = loaded.unused.iter();
+    let variables = loaded.unused_variables.iter();
     let overridden = loaded.overridden.iter();
     let written = loaded.written().into_iter();
     let lines = loaded
@@ -93,6 +94,7 @@ fn page<T: Serialize>(loaded: &Loaded<T>, warnings: &[String]) -> String {
         .into_iter()
         .chain(written.map(|key| format!("used of the file: {key}")))
         .chain(unused.map(|key| format!("not used here: {key}")))
+        .chain(variables.map(|name| format!("not used here: {name} (a variable)")))
         .chain(overridden.map(|key| format!("from the environment: {key}")))
         .chain(warnings.iter().map(|text| format!("warning: {text}")))
         .chain(["the configuration is good".to_owned()]);

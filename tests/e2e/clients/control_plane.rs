@@ -31,7 +31,7 @@ impl ControlPlane {
             token_url: var("TOKEN_URL"),
             revoke_url: var("REVOKE_URL"),
             keys_url: format!(
-                "{}/applications/{}/api-keys/PRODUCTION",
+                "{}/applications/{}/api-keys",
                 var("DEVPORTAL_URL"),
                 var("APPLICATION_ID")
             ),
@@ -68,7 +68,13 @@ impl ControlPlane {
 
     /// A fresh API key of the application.
     pub(crate) async fn api_key(&self) -> String {
-        let request = self.client.post(format!("{}/generate", self.keys_url));
+        self.api_key_of("PRODUCTION").await
+    }
+
+    /// One for this key type: `PRODUCTION` or `SANDBOX`.
+    pub(crate) async fn api_key_of(&self, key_type: &str) -> String {
+        let url = format!("{}/{key_type}/generate", self.keys_url);
+        let request = self.client.post(url);
         let answer = self
             .as_key_admin(request)
             .await
@@ -81,7 +87,9 @@ impl ControlPlane {
 
     /// Revokes an API key.
     pub(crate) async fn revoke_api_key(&self, key: &str) -> Response {
-        let request = self.client.post(format!("{}/revoke", self.keys_url));
+        let request = self
+            .client
+            .post(format!("{}/PRODUCTION/revoke", self.keys_url));
         self.as_key_admin(request)
             .await
             .json(&json!({"apikey": key}))

@@ -110,10 +110,16 @@ impl Gate {
             assert!(text.contains(from), "the bootstrap has no {from:?}");
             text = text.replace(from, to);
         }
-        let config = folder.join(format!("gate-{enforcer}.yaml"));
-        std::fs::write(&config, text).unwrap();
-        let log = std::fs::File::create(folder.join(format!("gate-{enforcer}.log"))).unwrap();
-        let admin = folder.join(format!("gate-{enforcer}.admin"));
+        Self::run(binary, folder, &format!("gate-{enforcer}"), &text).await
+    }
+
+    /// With this bootstrap, whose listener `http` takes a free port; its files have this name.
+    pub(crate) async fn run(binary: &Path, folder: &Path, name: &str, bootstrap: &str) -> Self {
+        let file = |end: &str| folder.join(format!("{name}.{end}"));
+        let config = file("yaml");
+        std::fs::write(&config, bootstrap).unwrap();
+        let log = std::fs::File::create(file("log")).unwrap();
+        let admin = file("admin");
         let envoy = Command::new(binary)
             .args([
                 "--disable-hot-restart",

@@ -26,7 +26,9 @@ use crate::serving;
 use crate::testing::{certificates::Authority, soon, token};
 
 mod connections;
+mod headers;
 mod loading;
+mod loops;
 mod partial;
 mod sharing;
 
@@ -44,6 +46,15 @@ fn config(authority: &Authority, directory: &TempDir) -> Config {
     config.ledger.directory = directory.path().to_owned();
     config.control_plane.enabled = false;
     config
+}
+
+/// A port that nobody else is given while the socket lives.
+fn reserved() -> (tokio::net::TcpSocket, u16) {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let port = socket.local_addr().unwrap().port();
+    (socket, port)
 }
 
 async fn channel(authority: &Authority, address: SocketAddr) -> Channel {

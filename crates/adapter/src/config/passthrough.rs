@@ -2,16 +2,14 @@
 
 use std::path::PathBuf;
 
+use rescind_carry::MOST_CALLS;
 use rescind_runtime::config::{HostPort, Problems};
 use rustls::pki_types::ServerName;
 use serde::{Deserialize, Serialize};
 
 use super::path;
 
-/// The front of an xDS port gives each call 64 KiB, and all of a connection's 256 MiB: more calls could wait for each other.
-pub(crate) const MOST_CALLS: usize = 4096;
-
-/// A quarter of them: more than a hundred enforcers behind one address have, and three others may do the same.
+/// A quarter of all: more than a hundred enforcers behind one address have, and three others may do the same.
 const CALLS_PER_CLIENT: usize = MOST_CALLS / 4;
 
 /// `[adapter.xds.passthrough]`

@@ -32,3 +32,17 @@ pub(super) const KEYS: &[&str] = &[
     "tracing",
     "xds",
 ];
+
+/// Keys of Choreo Connect that this adapter uses: in whatever case, as its own parser takes them.
+pub(super) const USED: &[&str] = &[
+    "adapter.keystore.certPath",
+    "adapter.keystore.keyPath",
+    "adapter.truststore.location",
+    "controlPlane.brokerConnectionParameters.eventListeningEndpoints",
+    "controlPlane.enabled",
+    "controlPlane.password",
+    "controlPlane.retryInterval",
+    "controlPlane.serviceURL",
+    "controlPlane.skipSSLVerification",
+    "controlPlane.username",
+];

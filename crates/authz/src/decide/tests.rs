@@ -12,6 +12,7 @@ use crate::{
 use CredentialKind::{ApiKey, Bearer, InternalKey};
 
 mod attacks;
+mod endpoints;
 mod flaws;
 mod forged;
 mod gateway;
@@ -109,6 +110,7 @@ pub(super) struct Row {
     missing_allowed: bool,
     route: Option<CredentialNames>,
     verified: Vec<VerifiedClaims>,
+    endpoints: Option<Endpoints>,
     revoked: Vec<Entry>,
     now: u64,
 }
@@ -126,6 +128,7 @@ pub(super) fn row(name: &'static str) -> Row {
         missing_allowed: false,
         route: None,
         verified: Vec::new(),
+        endpoints: None,
         revoked: Vec::new(),
         now: NOW,
     }
@@ -210,6 +213,15 @@ impl Row {
         self
     }
 
+    /// The API has these endpoints: for production, for the sandbox.
+    pub(super) fn endpoints(mut self, production: bool, sandbox: bool) -> Self {
+        self.endpoints = Some(Endpoints {
+            production,
+            sandbox,
+        });
+        self
+    }
+
     pub(super) fn now(mut self, now: u64) -> Self {
         self.now = now;
         self
@@ -282,6 +294,7 @@ impl Row {
         let request = Request {
             names: self.route.as_ref(),
             verified: &self.verified,
+            endpoints: self.endpoints,
             ..Request::new(method, &self.path, &headers)
         };
         policy.decide(&request, keys, &set, UnixSeconds(self.now))

@@ -33,7 +33,11 @@ impl<S> Layer<S> for CarryLayer {
 
 impl<S> Service<Request<Body>> for Carried<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
 {
     type Response = Response<Body>;
     type Error = Infallible;
@@ -45,6 +49,10 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         match &mut self.carry {
+            Some(carry) if GrpcCarry::is_probe(&request) => {
+                let answered = answer_probe(carry.clone(), self.own.clone(), request);
+                Either::Right(Box::pin(answered))
+            }
             Some(carry) if !is_ours(request.uri().path()) => {
                 let carried = carry.call(request);
                 Either::Right(Box::pin(async {
@@ -53,6 +61,22 @@ where
             }
             _ => Either::Left(self.own.call(request)),
         }
+    }
+}
+
+/// A probe that has come back is told so; any other asks for our health.
+async fn answer_probe<S>(
+    carry: GrpcCarry,
+    mut own: S,
+    request: Request<Body>,
+) -> Result<Response<Body>, Infallible>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    let marks = request.headers().clone();
+    match carry.loops(&marks).await {
+        Some(looped) => Ok(looped.map(Body::new)),
+        None => own.call(request).await,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use rescind_carry::GrpcCarry;
+use rescind_carry::{CONNECTION_WINDOW, GrpcCarry, STREAM_WINDOW};
 use rescind_runtime::tls::TlsListener;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
@@ -27,10 +27,6 @@ const GRACE: Duration = Duration::from_secs(3);
 
 /// Checks in flight on one connection. One takes some 20 microseconds, so more would only wait.
 const MAX_STREAMS: u32 = 1024;
-
-/// Where calls are carried: a call that nobody reads must leave room for checks on the same connection.
-const STREAM_WINDOW: u32 = 64 * 1024;
-const CONNECTION_WINDOW: u32 = 256 * 1024 * 1024;
 
 /// An ext_authz server whose port is bound.
 #[derive(Debug)]

@@ -2,10 +2,11 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use rescind_authz::{Decision, Denial, Fault, Headers as _, Permit};
+use rescind_authz::{Answer, Decision, Denial, Fault, Headers as _, Permit};
 
 use super::{
     attributes::HttpRequest,
+    router::{CLUSTER_HEADER, Router},
     wire::{message, number, text},
 };
 use crate::engine::Verdict;
@@ -21,17 +22,29 @@ pub(super) const USUAL_BYTES: usize = 1024;
 /// `CheckResponse.dynamic_metadata`.
 const DYNAMIC_METADATA: u32 = 4;
 
-/// What the decision is, with the set's version and age for the access log. A refusal is said by a SOAP fault where `soap`
-/// allows that and the request asks for it.
-pub(super) fn write(
-    out: &mut Vec<u8>,
-    http: Option<&HttpRequest<'_>>,
-    verdict: &Verdict,
-    soap: bool,
-) {
+/// What an answer depends on beside the decision.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked<'r, 'a> {
+    /// The request, where it could be read.
+    pub(super) http: Option<&'r HttpRequest<'a>>,
+    /// Choreo Connect's router, where that asks.
+    pub(super) router: Option<Router<'a>>,
+    /// Whether who speaks SOAP is refused in SOAP.
+    pub(super) soap: bool,
+    /// A header with a client's certificate that must not reach the API behind that router; empty: none.
+    pub(super) certificate_header: &'r str,
+}
+
+/// What the decision is, with the set's version and age for the access log. A refusal is said by a SOAP fault where the
+/// settings allow that and the request asks for it.
+pub(super) fn write(out: &mut Vec<u8>, asked: Asked<'_, '_>, verdict: &Verdict) {
+    let http = asked.http;
     match &verdict.decision {
-        Decision::Allow(permit) => allowed(out, permit),
-        Decision::Deny(denial) => denied(out, denial, http.filter(|_| soap).and_then(fault)),
+        Decision::Allow(permit) => allowed(out, permit, asked),
+        Decision::Deny(denial) if denial.answer == Answer::Options => {
+            options(out, denial.answer, asked);
+        }
+        Decision::Deny(denial) => denied(out, denial, http.filter(|_| asked.soap).and_then(fault)),
     }
     message(out, DYNAMIC_METADATA, |fields| {
         let id = http.map(HttpRequest::correlation_id).unwrap_or_default();
@@ -89,15 +102,44 @@ fn own_metadata(fields: &mut Vec<u8>, verdict: &Verdict) {
     }
 }
 
-/// The request passes, without its credentials.
-fn allowed(out: &mut Vec<u8>, permit: &Permit) {
+/// The request passes, without its credentials; behind Choreo Connect's router to the cluster of its key type, whatever
+/// the client has said of that.
+fn allowed(out: &mut Vec<u8>, permit: &Permit, asked: Asked<'_, '_>) {
+    let certificate = asked.router.map_or("", |_| asked.certificate_header);
     message(out, 1, |_| {});
     message(out, 3, |ok| {
         if let Some(path) = &permit.path {
             header(ok, ":path", path);
         }
+        if let Some(router) = asked.router {
+            // The decision was made for one of the router's endpoints: there is a cluster. Without one, what a client has
+            // sent does not pass either.
+            match router.cluster(permit.endpoint) {
+                Some(cluster) => header(ok, CLUSTER_HEADER, cluster),
+                None => text(ok, 5, CLUSTER_HEADER),
+            }
+        }
         for name in permit.remove_headers.iter() {
             text(ok, 5, name);
+        }
+        if !certificate.is_empty() {
+            text(ok, 5, certificate);
+        }
+    });
+}
+
+/// `OPTIONS` is answered in the place of the API. To Envoy that is a refusal too.
+fn options(out: &mut Vec<u8>, answer: Answer, asked: Asked<'_, '_>) {
+    let allow = asked.router.map(|router| router.allow());
+    message(out, 1, |status| {
+        number(status, 1, answer.grpc_code().unsigned_abs().into());
+    });
+    message(out, 2, |denied| {
+        message(denied, 1, |status| {
+            number(status, 1, answer.status().into());
+        });
+        if let Some(allow) = &allow {
+            header(denied, "allow", allow);
         }
     });
 }

@@ -10,23 +10,26 @@
 //!
 //! An empty name is no place, except for the bearer token's. A value that cannot be one refuses the route's requests: a
 //! credential that is looked for in the wrong place would be missed.
+//!
+//! Choreo Connect's router says things of its own (see `router`).
 
 use rescind_authz::CredentialNames;
 
-use super::attributes::Extensions;
+use super::{attributes::Extensions, router::Router};
 use crate::{config::is_header_name, engine::BadCheck, staleness::StalePolicy};
 
 /// The settings of a route; `None` where the configuration holds.
 #[derive(Debug, Default)]
-pub(super) struct Route {
+pub(super) struct Route<'a> {
     pub(super) names: Option<CredentialNames>,
     pub(super) stale_policy: Option<StalePolicy>,
+    pub(super) router: Option<Router<'a>>,
 }
 
-impl Route {
+impl<'a> Route<'a> {
     /// Reads the extensions, over the names that are configured.
     pub(super) fn read(
-        extensions: &Extensions<'_>,
+        extensions: &Extensions<'a>,
         configured: &CredentialNames,
     ) -> Result<Self, BadCheck> {
         if extensions.is_empty() {
@@ -37,6 +40,7 @@ impl Route {
         Ok(Self {
             names: names(get, configured)?,
             stale_policy: stale_policy.map_err(|_| BadCheck)?,
+            router: Router::read(extensions),
         })
     }
 }
@@ -72,7 +76,7 @@ fn names<'a>(
 mod tests {
     use super::*;
 
-    fn read(extensions: &[(&str, &str)]) -> Result<Route, BadCheck> {
+    fn read<'a>(extensions: &[(&'a str, &'a str)]) -> Result<Route<'a>, BadCheck> {
         Route::read(&Extensions::of(extensions), &CredentialNames::default())
     }
 

@@ -27,6 +27,7 @@ use crate::{
 mod gateway;
 mod methods;
 mod next;
+mod router;
 mod stale;
 mod told;
 
@@ -100,6 +101,18 @@ fn with_settings(policy: Policy, settings: StaleSettings) -> Fixture {
 fn answer(checks: &Checks, request: &CheckRequest) -> CheckResponse {
     let answer = checks.answer(&request.encode_to_vec(), NOW);
     CheckResponse::decode(&*answer).unwrap()
+}
+
+/// The check of a request with this method, on a route with these context extensions.
+fn with(mut request: CheckRequest, method: &str, extensions: &[(&str, &str)]) -> CheckRequest {
+    let attributes = request.attributes.as_mut().unwrap();
+    for (name, value) in extensions {
+        let extensions = &mut attributes.context_extensions;
+        extensions.insert((*name).to_owned(), (*value).to_owned());
+    }
+    let http = attributes.request.as_mut().unwrap().http.as_mut().unwrap();
+    http.method = method.to_owned();
+    request
 }
 
 impl Fixture {

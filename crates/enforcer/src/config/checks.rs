@@ -95,7 +95,7 @@ fn staleness(config: &Config, problems: &mut Problems) {
 
 fn listeners(config: &Config, problems: &mut Problems) {
     let (checks, admin) = (&config.enforcer.auth_service, &config.enforcer.rest_server);
-    if admin.enabled && checks.port == admin.port {
+    if admin.is_enabled() && checks.port == admin.port {
         problems.add(
             "enforcer.restServer.port",
             format!(
@@ -146,6 +146,10 @@ fn names(security: &Security, problems: &mut Problems) {
             &security.auth_header.test_console_header_name,
         ),
         ("enforcer.security.apiKey.header", &security.api_key.header),
+        (
+            "enforcer.security.mutualSSL.certificateHeader",
+            &security.mutual_ssl.certificate_header,
+        ),
     ];
     let mut taken: HashMap<String, &str> = HashMap::new();
     for (key, header) in headers {

@@ -21,6 +21,9 @@ pub struct Security {
     pub auth_header: AuthHeader,
     /// Where API keys stand.
     pub api_key: ApiKey,
+    /// Certificates of clients, as Choreo Connect's router passes them on.
+    #[serde(rename = "mutualSSL")]
+    pub mutual_ssl: MutualSsl,
     /// Who signs.
     pub token_service: Vec<TokenService>,
 }
@@ -95,6 +98,16 @@ pub struct ApiKey {
     pub header: String,
     /// The query parameter, case-sensitive.
     pub query: String,
+}
+
+/// Certificates of clients, as Choreo Connect's router passes them on. They are not looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct MutualSsl {
+    /// The header that holds one.
+    pub certificate_header: String,
+    /// Whether the API behind gets it.
+    pub enable_outbound_certificate_header: bool,
 }
 
 /// Someone who signs credentials.
@@ -187,6 +200,14 @@ impl Security {
         }
     }
 
+    /// The header with a client's certificate that must not reach the API behind Choreo Connect's router; empty: none.
+    pub fn certificate_header(&self) -> &str {
+        match self.mutual_ssl.enable_outbound_certificate_header {
+            true => "",
+            false => &self.mutual_ssl.certificate_header,
+        }
+    }
+
     fn required(&self) -> Lacking {
         let claims = self.required_claims.iter().map(|claim| match claim {
             Claim::Jti => Lacking::JTI,
@@ -207,6 +228,7 @@ impl Default for Security {
             jwt_authn: JwtAuthn::default(),
             auth_header: AuthHeader::default(),
             api_key: ApiKey::default(),
+            mutual_ssl: MutualSsl::default(),
             token_service: Vec::new(),
         }
     }
@@ -237,6 +259,15 @@ impl Default for AuthHeader {
             enable_outbound_auth_header: false,
             authorization_header: "authorization".to_owned(),
             test_console_header_name: "Internal-Key".to_owned(),
+        }
+    }
+}
+
+impl Default for MutualSsl {
+    fn default() -> Self {
+        Self {
+            certificate_header: "X-WSO2-CLIENT-CERTIFICATE".to_owned(),
+            enable_outbound_certificate_header: false,
         }
     }
 }

@@ -28,10 +28,20 @@ pub struct AuthService {
 pub struct RestServer {
     /// Whether there is one.
     pub enabled: bool,
+    /// Choreo Connect's older name of that: there `false` wins.
+    #[serde(skip_serializing)]
+    pub enable: bool,
     /// The address to listen on.
     pub host: String,
     /// The port.
     pub port: Port,
+}
+
+impl RestServer {
+    /// Whether there is one, by either name.
+    pub fn is_enabled(&self) -> bool {
+        self.enabled && self.enable
+    }
 }
 
 /// Who may see the revoked tokens: HTTP Basic authentication. Without a password, nobody.
@@ -92,6 +102,7 @@ impl Default for RestServer {
     fn default() -> Self {
         Self {
             enabled: true,
+            enable: true,
             host: "127.0.0.1".to_owned(),
             port: const { port(9001) },
         }

@@ -403,3 +403,20 @@ fn addresses_may_be_names_or_numbers_with_or_without_a_port() {
         ["a:18000", "a:1", "[::1]:18000", "[::1]:18000", "[::1]:2"]
     );
 }
+
+#[test]
+fn choreo_connects_older_name_and_its_other_cases_are_taken() {
+    let enabled = |text: &str| config(text, &[]).enforcer.rest_server.is_enabled();
+    assert!(enabled(&format!(
+        "{SERVICE}[enforcer.restServer]\nenable = true\n"
+    )));
+    assert!(!enabled(&format!(
+        "{SERVICE}[enforcer.restServer]\nenable = false\nenabled = true\n"
+    )));
+    assert!(!enabled("[Enforcer.RestServer]\nEnabled = false\n"));
+    let text = "[enforcer.restServer]\nHost = '0.0.0.0'\n";
+    assert_eq!(
+        problems(&format!("{SERVICE}{text}")),
+        ["enforcer.toml:6: enforcer.restServer.Host: unknown key, did you mean host?"]
+    );
+}

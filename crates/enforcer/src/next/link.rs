@@ -13,6 +13,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Uri};
 use hyper::{body::Incoming, client::conn::http2::SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use rescind_carry::Hops;
 use rustls_pki_types::ServerName;
 use tokio::{
     net::TcpStream,
@@ -54,6 +55,8 @@ pub(crate) struct Dial {
 #[derive(Debug)]
 pub(crate) struct Link {
     dial: Dial,
+    /// Whether the way leads back here.
+    hops: Hops,
     check: Uri,
     health: Uri,
     /// The connection in use. Held for moments only.
@@ -85,9 +88,15 @@ impl Link {
             check: uri(CHECK)?,
             health: uri("/grpc.health.v1.Health/Check")?,
             dial,
+            hops: Hops::new(),
             current: Mutex::default(),
             dialling: AsyncMutex::default(),
         })
+    }
+
+    /// Who probes, for who else goes the same way.
+    pub(crate) fn hops(&self) -> Hops {
+        self.hops.clone()
     }
 
     /// Passes a check on. The caller sees to it that it does not take longer than `limit`.
@@ -97,19 +106,25 @@ impl Link {
         limit: Duration,
         body: Bytes,
     ) -> Result<NextAnswer, Failure> {
+        if self.hops.is_looped() {
+            return Err(looped());
+        }
         let request = call::request(self.check.clone(), headers, limit, body);
         call::answer(self.send(request).await?).await
     }
 
-    /// Whether it answers anything at all.
+    /// Whether it answers anything at all, and is not ourselves.
     pub(super) async fn probe(&self) -> Result<(), Failure> {
-        let request = call::request(
-            self.health.clone(),
-            &HeaderMap::new(),
-            super::PROBE,
-            grpc::body(0, |_| {}),
-        );
-        let answer = self.send(request).await?.into_body();
+        let mut marks = HeaderMap::new();
+        self.hops.mark(&mut marks, None);
+        let question = grpc::body(0, |_| {});
+        let request = call::request(self.health.clone(), &marks, super::PROBE, question);
+        let (head, answer) = self.send(request).await?.into_parts();
+        let is_loop = Hops::is_loop(&head.headers);
+        self.hops.found(is_loop);
+        if is_loop {
+            return Err(looped());
+        }
         // Whatever it says; read, so that nothing is cut off on the way.
         let _ = grpc::collect(answer, 1024).await;
         Ok(())
@@ -177,6 +192,10 @@ impl Link {
         // It is taken or set in one step: a panic elsewhere cannot have left it half done.
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn looped() -> Failure {
+    Failure::Unavailable("its address leads back to this enforcer".to_owned())
 }
 
 fn lost(error: &hyper::Error) -> Failure {

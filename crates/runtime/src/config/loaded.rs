@@ -28,6 +28,8 @@ pub struct Loaded<T> {
     pub config: T,
     /// The dotted keys in the file that Choreo Connect knows and this part does not use.
     pub unused: Vec<String>,
+    /// The variables that Choreo Connect's adapter would lay over the file, and this part does not, sorted.
+    pub unused_variables: Vec<String>,
     /// `key (VARIABLE)` for each variable that took effect, sorted.
     pub overridden: Vec<String>,
     file: String,
@@ -82,6 +84,9 @@ pub(super) fn load_text<T: DeserializeOwned>(
         // What the parser made of the rest may be far from what was meant.
         return Err(ConfigError::new(problems));
     }
+    for dotted in schema.theirs.iter().chain(schema.unused) {
+        tree.respell(dotted);
+    }
     let mut unused = Vec::new();
     for dotted in schema.unused {
         tree.prune(dotted, &mut unused);
@@ -99,6 +104,7 @@ pub(super) fn load_text<T: DeserializeOwned>(
     Ok(Loaded {
         config,
         unused,
+        unused_variables: overrides::theirs(environment),
         overridden,
         file: file.to_owned(),
         origins: notes.origins,
@@ -207,7 +213,7 @@ impl<T> Loaded<T> {
         written
     }
 
-    /// Logs the configuration in force (INFO, one line), and the keys that are not used (WARN, one line). Call it once the
+    /// Logs the configuration in force (INFO, one line), and the keys and variables that are not used (WARN, a line each). Call it once the
     /// log has been started.
     pub fn log(&self)
     where
@@ -225,6 +231,13 @@ impl<T> Loaded<T> {
             warn!(
                 file = self.file,
                 keys, "Keys of Choreo Connect that are not used here"
+            );
+        }
+        if !self.unused_variables.is_empty() {
+            let variables = self.unused_variables.join(", ");
+            warn!(
+                variables,
+                "Variables of Choreo Connect that are not used here: RESCIND_<SECTION>__<KEY> takes their place"
             );
         }
     }

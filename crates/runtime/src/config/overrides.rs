@@ -46,6 +46,31 @@ pub(super) fn apply(
     }
 }
 
+/// The variables that Choreo Connect's adapter would lay over its file, by their names alone, in whatever case: `CC_`, a
+/// section and keys, with `_` between. What key one means cannot be told from its name with certainty.
+pub(super) fn theirs(environment: &dyn Environment) -> Vec<String> {
+    const SECTIONS: [&str; 7] = [
+        "ADAPTER",
+        "ANALYTICS",
+        "CONTROLPLANE",
+        "ENFORCER",
+        "GLOBALADAPTER",
+        "ROUTER",
+        "TRACING",
+    ];
+    let is_theirs = |name: &String| {
+        let name = name.to_ascii_uppercase();
+        let rest = name
+            .strip_prefix("CC_")
+            .and_then(|name| name.split_once('_'));
+        rest.is_some_and(|(section, _)| SECTIONS.contains(&section))
+    };
+    let mut names = environment.names("");
+    names.retain(is_theirs);
+    names.sort();
+    names
+}
+
 /// Gives the loose keys of a table their true names: those of `known` (the fields of a struct) where they differ in case
 /// alone, else those that the table has. A field may have two names: then it is the one that the table has.
 pub(super) fn settle(entries: Vec<Entry>, known: &[&str]) -> Vec<Entry> {

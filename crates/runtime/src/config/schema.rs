@@ -61,7 +61,10 @@ pub struct Schema {
     /// Variables with names of their own, as Choreo Connect has them, each with the dotted key that it sets:
     /// `("ADAPTER_XDS_PORT", "adapter.xds.port")`. One that is set but empty counts as unset.
     pub variables: &'static [(&'static str, &'static str)],
-    /// Dotted keys that Choreo Connect knows and this part does not use, each with all that is below it. Arrays of tables
+    /// Dotted keys of Choreo Connect that this part uses. Its parser takes them, and those below, in whatever case, so they
+    /// are taken so here; all other keys are exact.
+    pub theirs: &'static [&'static str],
+    /// Dotted keys that Choreo Connect knows and this part does not use, in whatever case, each with all that is below it. Arrays of tables
     /// have no index here: `enforcer.security.tokenService.validateSubscription` is meant in each of them.
     pub unused: &'static [&'static str],
     /// What all other variables begin with: `<prefix><SECTION>__<KEY>`, `__` between levels, in whatever case. Beats
@@ -76,6 +79,7 @@ impl Schema {
     /// No variables of its own, nothing unused, the prefix `RESCIND_`.
     pub const EMPTY: Self = Self {
         variables: &[],
+        theirs: &[],
         unused: &[],
         prefix: "RESCIND_",
         foreign: &[],

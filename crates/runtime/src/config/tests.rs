@@ -1,3 +1,4 @@
+mod cases;
 mod checks;
 mod environment;
 mod hostile;
@@ -97,6 +98,11 @@ const SCHEMA: Schema = Schema {
     variables: &[
         ("ADAPTER_XDS_PORT", "adapter.port"),
         ("CP_ENDPOINTS", "controlPlane.endpoints"),
+    ],
+    theirs: &[
+        "controlPlane.enabled",
+        "controlPlane.password",
+        "services.issuer",
     ],
     unused: &[
         "adapter.vhostMapping",

@@ -75,6 +75,31 @@ impl Node {
         Ok(node_of(&value, &|_| origin.clone()))
     }
 
+    /// Spells the keys on the way to `dotted` as it does, in each element of the arrays on the way, where they differ in case
+    /// alone. A key that stands there beside one that is spelt so is left as it is.
+    pub(super) fn respell(&mut self, dotted: &str) {
+        match &mut self.value {
+            Value::Table(entries) => {
+                let (key, rest) = dotted.split_once('.').unwrap_or((dotted, ""));
+                let at =
+                    |is: &dyn Fn(&str) -> bool| entries.iter().position(|entry| is(&entry.key));
+                let found =
+                    at(&|name| name == key).or_else(|| at(&|name| name.eq_ignore_ascii_case(key)));
+                let Some(at) = found else { return };
+                key.clone_into(&mut entries[at].key);
+                if !rest.is_empty() {
+                    entries[at].node.respell(rest);
+                }
+            }
+            Value::Array(elements) => {
+                for element in elements {
+                    element.respell(dotted);
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// Cuts off what lies at or below `dotted`, in each element of the arrays on the way, and says what was cut.
     pub(super) fn prune(&mut self, dotted: &str, pruned: &mut Vec<String>) {
         self.prune_at("", dotted, pruned);

@@ -69,6 +69,55 @@ async fn without_a_next_they_are_unimplemented() {
     running.stop().await;
 }
 
+/// What is asked is refused here, and said to come back.
+async fn says_that_it_loops(running: &Running) {
+    let degraded = "leads back to this enforcer";
+    eventually(async || running.page("/readyz").await.1.contains(degraded)).await;
+    let refused = ask(running).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable);
+    assert!(refused.message().contains("leads back"), "{refused}");
+}
+
+#[tokio::test]
+async fn an_enforcer_that_is_its_own_next_asks_nobody_and_says_so() {
+    let port = free_port();
+    let running = start_with(free_port().get(), |config| {
+        config.enforcer.auth_service.port = port;
+        config.next.address = "127.0.0.1".to_owned();
+        config.next.port = port;
+    })
+    .await;
+    says_that_it_loops(&running).await;
+    assert_eq!(running.stop().await, ExitCode::SUCCESS);
+}
+
+#[tokio::test]
+async fn two_enforcers_that_are_each_others_next_say_so() {
+    let [first, second] = [free_port(), free_port()];
+    let one = start_with(free_port().get(), |config| {
+        config.enforcer.auth_service.port = first;
+        config.next.address = "127.0.0.1".to_owned();
+        config.next.port = second;
+    })
+    .await;
+    let (cert, key) = one.certificates.identity("enforcer");
+    let ca = one.certificates.ca();
+    let other = start_with(free_port().get(), move |config| {
+        config.enforcer.auth_service.port = second;
+        config.next.address = "127.0.0.1".to_owned();
+        config.next.port = first;
+        config.enforcer.keystore.cert_path = cert;
+        config.enforcer.keystore.key_path = key;
+        config.enforcer.truststore.location = ca;
+    })
+    .await;
+    says_that_it_loops(&one).await;
+    let degraded = async || format!("{:?}", other.health.report().degraded);
+    eventually(async || degraded().await.contains("leads back")).await;
+    assert_eq!(one.stop().await, ExitCode::SUCCESS);
+    assert_eq!(other.stop().await, ExitCode::SUCCESS);
+}
+
 async fn original(method: Method, headers: HeaderMap, body: Bytes) -> String {
     let credentials = headers.get("authorization").is_some();
     format!("{method} {credentials} {}", body.len())

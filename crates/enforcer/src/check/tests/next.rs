@@ -267,6 +267,24 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
         .expect("did not come")
 }
 
+/// Behind Choreo Connect's router the original picks the cluster, and answers `OPTIONS`.
+#[tokio::test]
+async fn what_the_router_wants_is_left_to_the_next() {
+    let pair = Pair::start().await;
+    let response = allowed(None);
+    pair.answers(&response.encode_to_vec());
+    let route = &[("prodClusterName", "p"), ("method", "GET")];
+    for method in ["GET", "OPTIONS"] {
+        let check = with(pair.token("good"), method, route);
+        let answer = pair.check(&check).await;
+        assert_eq!(answer.http_response, response.http_response, "{method}");
+        let [(_, body)] = &pair.asked()[..] else {
+            panic!("asked once");
+        };
+        assert_eq!(grpc::message(body), Some(&*check.encode_to_vec()));
+    }
+}
+
 /// A connection that is told to go away while a check waits on it takes no other, and gives back what it has not sent.
 #[tokio::test]
 async fn a_check_that_meets_a_leaving_connection_goes_over_another_one() {

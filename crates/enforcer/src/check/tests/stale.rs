@@ -13,17 +13,6 @@ fn stale() -> Fixture {
     fixture
 }
 
-fn with(mut request: CheckRequest, method: &str, extensions: &[(&str, &str)]) -> CheckRequest {
-    let attributes = request.attributes.as_mut().unwrap();
-    for (name, value) in extensions {
-        let extensions = &mut attributes.context_extensions;
-        extensions.insert((*name).to_owned(), (*value).to_owned());
-    }
-    let http = attributes.request.as_mut().unwrap().http.as_mut().unwrap();
-    http.method = method.to_owned();
-    request
-}
-
 #[test]
 fn a_stale_set_refuses_what_is_good_and_says_why() {
     let fixture = stale();
