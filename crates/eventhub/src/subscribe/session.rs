@@ -111,6 +111,8 @@ impl Session {
         let mut waiting: Option<Delivery> = None;
         let end = self.deliver_until_the_end(subscriber, &mut waiting).await;
         if matches!(end, End::Lost(..)) {
+            // Before anything is handed on: its receiver may wait for an acknowledgement that went down with the connection.
+            self.outstanding.end();
             self.hand_on_the_rest(subscriber, waiting).await;
         }
         end
@@ -200,6 +202,12 @@ impl Session {
             Ok(Err(error)) => Err(format!("the queue is gone: {}", describe(&error))),
             Err(_) => Err("no answer to the queue check".into()),
         }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.outstanding.end();
     }
 }
 
