@@ -84,14 +84,13 @@ fn now() -> i64 {
     i64::try_from(since.as_secs()).unwrap()
 }
 
-async fn start(broker: &Broker, server: &mut ListServer, clock: &Clock) -> World {
+async fn start(hub: &str, server: &mut ListServer, clock: &Clock) -> World {
     let library = rescind_stack::faketime()
         .expect("libfaketime is missing; `rescind-stack provision` installs it");
-    let hub = broker.fresh_url();
     let config = format!(
         "{}\n{}\n[ledger]\nretainExpired = 600\n",
         server.config(),
-        hub_at(&hub)
+        hub_at(hub)
     );
     let clock = clock.file();
     let world = World::start_from(|builder| {
@@ -115,7 +114,7 @@ async fn start(broker: &Broker, server: &mut ListServer, clock: &Clock) -> World
 
 async fn a_year_off(broker: &Broker) {
     let (mut server, clock) = (ListServer::new(Answer::Whole), Clock::new());
-    let world = start(broker, &mut server, &clock).await;
+    let world = start(&broker.fresh_url(), &mut server, &clock).await;
     let begun = now();
     let revoke = async |identifiers: &[String], seconds: i64| {
         let expiry = (begun + seconds) * 1000;
@@ -193,8 +192,9 @@ async fn a_year_off(broker: &Broker) {
 }
 
 async fn jumps(broker: &Broker) {
+    let hub = broker.fresh_url();
     for (_, mut chance) in runs(JUMPS) {
-        let mut jumping = Jumping::new(broker).await;
+        let mut jumping = Jumping::new(&hub).await;
         for years in deal(&mut chance, &[YEAR, -YEAR, 0]) {
             let off = years + chance.random_range(-HOUR..HOUR);
             jumping.round(off, &mut chance).await;
@@ -214,9 +214,9 @@ struct Jumping {
 }
 
 impl Jumping {
-    async fn new(broker: &Broker) -> Self {
+    async fn new(hub: &str) -> Self {
         let (mut server, clock) = (ListServer::new(Answer::Whole), Clock::new());
-        let world = start(broker, &mut server, &clock).await;
+        let world = start(hub, &mut server, &clock).await;
         world.begin(Part::Adapter).await;
         Self {
             follower: Follower::start(&world).await,

@@ -91,10 +91,11 @@ async fn in_2099(broker: &Broker) {
 }
 
 async fn an_hour_off(broker: &Broker) {
+    let hub = broker.fresh_url();
     for off in [HOUR, -HOUR] {
         let mut server = ListServer::new(Answer::Whole);
         server.set_clock(off / 1000);
-        let world = world_with_list(broker, &mut server).await;
+        let world = world_with_list(&hub, &mut server).await;
         let listed = identifiers(&mut chance(1), 10);
         world.list_only(&listed).await;
         world.begin(Part::Adapter).await;

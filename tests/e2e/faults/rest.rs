@@ -40,9 +40,8 @@ pub(crate) fn add(suite: &mut Suite) {
 }
 
 /// A stand-in, and an adapter that reads its list at `server`.
-pub(crate) async fn world_with_list(broker: &Broker, server: &mut ListServer) -> World {
-    let hub = broker.fresh_url();
-    let config = format!("{}\n{}", server.config(), hub_at(&hub));
+pub(crate) async fn world_with_list(hub: &str, server: &mut ListServer) -> World {
+    let config = format!("{}\n{}", server.config(), hub_at(hub));
     let world = World::start_from(|builder| {
         builder
             .hub(hub)
@@ -64,9 +63,9 @@ struct Fixture {
 }
 
 /// An adapter that has read a list of [`ROWS`] rows.
-async fn fixture(broker: &Broker, mut chance: StdRng) -> Fixture {
+async fn fixture(hub: &str, mut chance: StdRng) -> Fixture {
     let mut server = ListServer::new(Answer::Whole);
-    let world = world_with_list(broker, &mut server).await;
+    let world = world_with_list(hub, &mut server).await;
     let rows = identifiers(&mut chance, ROWS);
     world.list_only(&rows).await;
     world.begin(Part::Adapter).await;
@@ -166,9 +165,10 @@ impl Failure {
 const WARNING: &str = "WARN [catchup.rs";
 
 async fn failures(broker: &Broker) {
+    let hub = broker.fresh_url();
     for (_, mut chance) in runs(ROUNDS_OF_FAILURE) {
         let order = deal(&mut chance, &FAILURES);
-        let mut fixture = fixture(broker, chance).await;
+        let mut fixture = fixture(&hub, chance).await;
         for failure in order {
             fixture.round(failure).await;
         }
@@ -254,7 +254,7 @@ impl Fixture {
 }
 
 async fn slow(broker: &Broker) {
-    let mut fixture = fixture(broker, chance(seed("a_slow_list"))).await;
+    let mut fixture = fixture(&broker.fresh_url(), chance(seed("a_slow_list"))).await;
     let read = fixture.world.lists_read().await;
     fixture.server.set(Answer::Slow(Duration::from_secs(100)));
     fixture.hub.publish(BATCH_EVENT).await;
