@@ -20,7 +20,8 @@ test: ## Run all tests, end to end with RabbitMQ and Envoy too; installs what th
 	target/debug/rescind-stack provision
 	$(CARGO) test --workspace
 
-# Ten million mutations for the decoder, 200 crashes of the ledger, 10 000 schedules of the protocol, 200 rounds of kills and of cuts.
+# Ten million mutations for the decoder, 200 crashes of the ledger, 10 000 schedules of the protocol, and 200 rounds of each fault in place of 20: kills, cuts
+# and broker restarts, a list that fails, a full disk, a wrong clock.
 soak: ## Run all tests in their long forms, with other seeds each time; takes hours
 	$(CARGO) build --workspace --bins
 	target/debug/rescind-stack provision

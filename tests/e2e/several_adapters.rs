@@ -184,19 +184,20 @@ async fn killed(broker: &Broker) {
     let entries = |site| World::metric_of(site, "ADAPTER_ADMIN_URL", "rescind_ledger_entries");
     let listed = (BEFORE + revoked.len() - 1) as f64;
     eventually(
-        Duration::from_secs(10),
+        Duration::from_secs(60),
         || entries(one),
         |held| *held == listed,
     )
     .await;
     eventually(
-        Duration::from_secs(10),
+        Duration::from_secs(60),
         || entries(other),
         |held| *held == listed + 1.0,
     )
     .await;
     for site in sites.both() {
-        assert_eq!(site.gauge("set_entries").await, listed + 1.0);
+        let ask = || site.gauge("set_entries");
+        eventually(Duration::from_secs(60), ask, |held| *held == listed + 1.0).await;
     }
     sites.stop().await;
 }

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Tests that hear each other's events would revoke each other's tokens.
-const VHOSTS: usize = 64;
+const VHOSTS: usize = 80;
 
 /// One broker for many stacks, each in a vhost of its own.
 #[derive(Debug)]

@@ -4,6 +4,9 @@
 //! at once saves a frame for each, but one wrong tag is dangerous: for a tag that is no longer outstanding RabbitMQ closes
 //! the channel (406), and Andes acknowledges *everything* that is outstanding. So each channel remembers what it has
 //! handed out, and a multiple acknowledgement is sent only where it covers exactly the group's own deliveries.
+//!
+//! An acknowledgement that is under way while its connection is lost may never be told so by lapin: it is waited for only as
+//! long as the subscription stands. Without that, whoever settles would hear nothing from any later subscription either.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,6 +15,7 @@ use std::{
 
 use lapin::{Acker, options::BasicAckOptions};
 use tokio::{sync::oneshot, time::Instant};
+use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::{DecodeError, Event};
@@ -121,17 +125,24 @@ async fn acknowledge(channel: &Outstanding, group: &BTreeMap<u64, Acker>) {
         let options = BasicAckOptions {
             multiple: ack.multiple,
         };
-        // Fails only where the channel is gone, and with it whatever could be acknowledged.
-        if let Err(error) = acker.ack(options).await {
-            debug!(%error, "acknowledgement was not sent");
-            return;
+        match channel.while_it_stands(acker.ack(options)).await {
+            Some(Ok(_)) => {}
+            // Fails only where the channel is gone, and with it whatever could be acknowledged.
+            Some(Err(error)) => {
+                debug!(%error, "acknowledgement was not sent");
+                return;
+            }
+            None => return,
         }
     }
 }
 
-/// The tags that one channel has handed out and that are not settled yet.
+/// The tags that one channel has handed out and that are not settled yet, for as long as its subscription stands.
 #[derive(Debug, Default)]
-pub(crate) struct Outstanding(Mutex<BTreeSet<u64>>);
+pub(crate) struct Outstanding {
+    tags: Mutex<BTreeSet<u64>>,
+    over: CancellationToken,
+}
 
 /// One `basic.ack` to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,8 +152,18 @@ struct Ack {
 }
 
 impl Outstanding {
+    /// The subscription is over: what it has handed out can be acknowledged no more, and nobody waits for that.
+    pub(crate) fn end(&self) {
+        self.over.cancel();
+    }
+
+    /// What `work` comes to; `None` where the subscription ends before.
+    async fn while_it_stands<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        self.over.run_until_cancelled(work).await
+    }
+
     fn insert(&self, tag: u64) {
-        self.0
+        self.tags
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(tag);
@@ -151,7 +172,7 @@ impl Outstanding {
     /// Takes `group` out and says how to acknowledge it: the lowest outstanding tags with one multiple acknowledgement,
     /// as far as the group has them without a gap, the others each by itself.
     fn take(&self, group: &BTreeSet<u64>) -> Vec<Ack> {
-        let mut outstanding = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut outstanding = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
         let group: Vec<u64> = group
             .iter()
             .copied()
@@ -184,7 +205,10 @@ mod tests {
     use super::*;
 
     fn outstanding(tags: impl IntoIterator<Item = u64>) -> Outstanding {
-        Outstanding(Mutex::new(tags.into_iter().collect()))
+        Outstanding {
+            tags: Mutex::new(tags.into_iter().collect()),
+            ..Outstanding::default()
+        }
     }
 
     #[track_caller]
@@ -247,6 +271,15 @@ mod tests {
         let deliveries = (1..=3).map(delivery).collect();
         settle_all(deliveries).await;
         assert_eq!(channel.take(&BTreeSet::from([1, 2, 3])), []);
+    }
+
+    #[tokio::test]
+    async fn an_acknowledgement_that_nobody_answers_is_waited_for_while_the_subscription_stands() {
+        let channel = Outstanding::default();
+        assert_eq!(channel.while_it_stands(async { 1 }).await, Some(1));
+        let never = channel.while_it_stands(std::future::pending::<()>());
+        let ends = async { channel.end() };
+        assert_eq!(tokio::join!(never, ends).0, None);
     }
 
     proptest! {

@@ -8,6 +8,7 @@ use std::{
 
 use rescind_stack::{Part, StackBuilder};
 use tempfile::TempDir;
+use uuid::Uuid;
 
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/e2e/elsewhere.c");
 
@@ -50,7 +51,7 @@ impl Elsewhere {
     /// The machine was started anew a moment ago.
     pub(crate) fn reboot(&self) {
         let id = self.folder.path().join("boot_id");
-        fs::write(&id, "0b0070fa-0000-4000-8000-0000deadbeef\n").unwrap();
+        fs::write(&id, format!("{}\n", Uuid::new_v4())).unwrap();
         let uptime = fs::read_to_string("/proc/uptime").unwrap();
         let uptime: f64 = uptime.split(' ').next().unwrap().parse().unwrap();
         self.pretend(0, 30 - uptime as i64, &id);

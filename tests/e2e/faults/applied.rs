@@ -11,7 +11,11 @@ use rescind_proto::{
         service::keymgt::revoked_token_discovery_service_client::RevokedTokenDiscoveryServiceClient,
     },
 };
-use tokio::{sync::watch, task::JoinHandle, time::sleep};
+use tokio::{
+    sync::watch,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
 use tonic::{Status, transport::Channel};
 
 use super::published::Published;
@@ -100,6 +104,11 @@ impl Applied {
         Ok(client.fetch_tokens(request).await?.into_inner())
     }
 
+    /// Whether nothing of that is missing.
+    pub(crate) fn has(&self, published: &Published) -> bool {
+        published.iter().all(|id| self.held.contains_key(id))
+    }
+
     /// Holds it against what was published: the same count, the same members.
     #[track_caller]
     pub(crate) fn is_exactly(&self, published: &Published) {
@@ -145,12 +154,12 @@ impl Follower {
         let polling = tokio::spawn(async move {
             loop {
                 let last = *watched.borrow();
-                // An adapter that is dead, or a channel that is about to notice it, is asked again.
-                let news = applied.page().await.unwrap_or(0);
-                match (news, last) {
-                    (0, true) => return applied,
-                    (0, false) => sleep(Duration::from_millis(20)).await,
-                    _ => {}
+                match (applied.page().await, last) {
+                    (Ok(0), true) => return applied,
+                    (Ok(1..), _) => {}
+                    // An adapter that is dead, or a channel that is about to notice it, is asked again: the last answer
+                    // too must be an answer.
+                    (Ok(0) | Err(_), _) => sleep(Duration::from_millis(20)).await,
                 }
             }
         });
@@ -160,7 +169,8 @@ impl Follower {
     /// What it has once there is nothing more to come from an adapter that is alive.
     pub(crate) async fn stop(self) -> Applied {
         self.over.send_replace(true);
-        self.polling.await.unwrap()
+        let over = timeout(Duration::from_secs(120), self.polling).await;
+        over.expect("the adapter answers who follows it").unwrap()
     }
 }
 

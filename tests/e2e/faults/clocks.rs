@@ -1,7 +1,7 @@
 //! The adapter's clock a year ahead, and a year back: what it drops follows the lower of its own clock and the control
 //! plane's, and nothing that still matters goes.
 //!
-//! libfaketime shows the adapter another time, by a file that is looked at anew each second. All its clocks move together, the
+//! libfaketime shows the adapter another time, by a file that is looked at anew each time. All its clocks move together, the
 //! steady one too, so that the hours that a sweep waits for go by at once.
 
 use std::{
@@ -9,17 +9,20 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use rand::{RngExt as _, rngs::StdRng};
 use rescind_stack::Part;
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::time::sleep;
 
 use super::{
     applied::{Applied, Follower},
     cuts::sound,
-    kills::{hub_at, read_list_again},
+    ending::{ends_exactly, read_list_again, ten_lists_say_nothing_new},
+    kills::hub_at,
     list_server::{Answer, ListServer},
     published::Published,
-    seed::{chance, identifiers},
+    seed::{chance, deal, identifiers, runs},
 };
 use crate::{
     clients::hub::Hub,
@@ -34,6 +37,15 @@ const HOUR: i64 = 60 * MINUTE;
 /// The stack's certificates hold for two years to either side.
 const YEAR: i64 = 364 * 24 * HOUR;
 
+/// A horizon is moved no sooner after a start than ten minutes.
+const QUARTER: i64 = 15 * MINUTE;
+
+const JUMPS: &str = "20_clocks_a_year_ahead_or_back_while_events_flow_lose_nothing";
+
+/// Events of a round, and how many go at once.
+const FLOW: usize = 60;
+const STEP: usize = 10;
+
 const HORIZON: &str = "rescind_ledger_horizon_timestamp_seconds";
 
 pub(crate) fn add(suite: &mut Suite) {
@@ -41,6 +53,7 @@ pub(crate) fn add(suite: &mut Suite) {
         "an_adapter_whose_clock_is_a_year_ahead_or_back_drops_nothing_that_matters",
         a_year_off,
     );
+    suite.alone(JUMPS, jumps);
 }
 
 /// The time as the adapter sees it.
@@ -71,14 +84,13 @@ fn now() -> i64 {
     i64::try_from(since.as_secs()).unwrap()
 }
 
-async fn start(broker: &Broker, server: &mut ListServer, clock: &Clock) -> World {
+async fn start(hub: &str, server: &mut ListServer, clock: &Clock) -> World {
     let library = rescind_stack::faketime()
         .expect("libfaketime is missing; `rescind-stack provision` installs it");
-    let hub = broker.fresh_url();
     let config = format!(
         "{}\n{}\n[ledger]\nretainExpired = 600\n",
         server.config(),
-        hub_at(&hub)
+        hub_at(hub)
     );
     let clock = clock.file();
     let world = World::start_from(|builder| {
@@ -92,7 +104,7 @@ async fn start(broker: &Broker, server: &mut ListServer, clock: &Clock) -> World
                 "FAKETIME_TIMESTAMP_FILE",
                 clock.to_str().unwrap(),
             )
-            .variable(Part::Adapter, "FAKETIME_CACHE_DURATION", "1")
+            .variable(Part::Adapter, "FAKETIME_NO_CACHE", "1")
             .variable(Part::Adapter, "NO_FAKE_STAT", "1")
     })
     .await;
@@ -102,7 +114,7 @@ async fn start(broker: &Broker, server: &mut ListServer, clock: &Clock) -> World
 
 async fn a_year_off(broker: &Broker) {
     let (mut server, clock) = (ListServer::new(Answer::Whole), Clock::new());
-    let world = start(broker, &mut server, &clock).await;
+    let world = start(&broker.fresh_url(), &mut server, &clock).await;
     let begun = now();
     let revoke = async |identifiers: &[String], seconds: i64| {
         let expiry = (begun + seconds) * 1000;
@@ -174,6 +186,95 @@ async fn a_year_off(broker: &Broker) {
     world
         .holds_exactly(&published, Duration::from_secs(20))
         .await;
-    follower.stop().await.is_exactly(&published);
+    ends_exactly(&world, follower, &published).await;
+    ten_lists_say_nothing_new(&world).await;
     world.stop().await;
+}
+
+async fn jumps(broker: &Broker) {
+    let hub = broker.fresh_url();
+    for (_, mut chance) in runs(JUMPS) {
+        let mut jumping = Jumping::new(&hub).await;
+        for years in deal(&mut chance, &[YEAR, -YEAR, 0]) {
+            let off = years + chance.random_range(-HOUR..HOUR);
+            jumping.round(off, &mut chance).await;
+        }
+        jumping.round(0, &mut chance).await;
+        jumping.ends().await;
+    }
+}
+
+/// An adapter whose clock goes where it likes, from one process to the next.
+struct Jumping {
+    world: World,
+    server: ListServer,
+    clock: Clock,
+    published: Published,
+    follower: Follower,
+}
+
+impl Jumping {
+    async fn new(hub: &str) -> Self {
+        let (mut server, clock) = (ListServer::new(Answer::Whole), Clock::new());
+        let world = start(hub, &mut server, &clock).await;
+        world.begin(Part::Adapter).await;
+        Self {
+            follower: Follower::start(&world).await,
+            world,
+            server,
+            clock,
+            published: Published::new(),
+        }
+    }
+
+    /// The adapter dies in the middle of a flow of events, and the next one finds another time, of which a quarter of an hour
+    /// goes by.
+    async fn round(&mut self, off: i64, chance: &mut StdRng) {
+        let moment = Duration::from_millis(chance.random_range(0..100));
+        let kill = async {
+            sleep(moment).await;
+            self.world.kill_9_for_good(Part::Adapter).await;
+        };
+        let (more, ()) = tokio::join!(flow(&self.world, chance), kill);
+        self.published.extend(more);
+        self.clock.set(off);
+        self.server.set_clock(0);
+        self.world.begin(Part::Adapter).await;
+        sound(&self.world).await;
+        let more = flow(&self.world, chance).await;
+        self.published.extend(more);
+
+        self.server.set_clock(QUARTER);
+        self.clock.set(off + QUARTER);
+        // The lower clock less ten minutes, on a boundary of ten minutes. Where the adapter hears the control plane's new time
+        // before its own, it counts the quarter twice for a while.
+        let lower = now() + off.min(0);
+        let right = lower - 10 * MINUTE..lower + HOUR;
+        let ask = || self.world.metric(HORIZON);
+        let is_right = |horizon: &f64| right.contains(&(*horizon as i64));
+        eventually(Duration::from_secs(60), ask, is_right).await;
+        self.world
+            .holds_exactly(&self.published, Duration::from_secs(60))
+            .await;
+    }
+
+    async fn ends(self) {
+        ends_exactly(&self.world, self.follower, &self.published).await;
+        ten_lists_say_nothing_new(&self.world).await;
+        self.world.stop().await;
+    }
+}
+
+/// Revokes what expires in an hour, in most of a year or never, and gives its identifiers.
+async fn flow(world: &World, chance: &mut StdRng) -> Vec<String> {
+    let more = identifiers(chance, FLOW);
+    for step in more.chunks(STEP) {
+        let expiry = match chance.random_range(0..4) {
+            0 => i64::MAX,
+            _ => (now() + chance.random_range(HOUR..300 * 24 * HOUR)) * 1000,
+        };
+        let body = json!({ "identifiers": step, "publish": true, "expiryTime": expiry });
+        world.standin_post("revocations", &body).await;
+    }
+    more
 }

@@ -1,21 +1,23 @@
-//! The same with a durable queue and no list: what the broker has delivered, or keeps, is all there is.
+//! The same with a durable queue and no list: what the broker has delivered, or keeps, is all there is, so that an event that
+//! is lost on its way stays lost and is seen.
 
 use std::time::Duration;
 
 use rand::{RngExt as _, rngs::StdRng};
-use rescind_stack::Part;
+use rescind_stack::{Part, StackBuilder};
 use tokio::time::sleep;
 
 use super::{
     applied::{ENTRIES, Follower, HEAD},
+    ending::{ends_exactly, the_list_says_nothing_new},
     kills::{EVENTS, FLOW_MICROS, start},
+    list_server::{Answer, ListServer},
     published::Published,
-    seed::{ROUNDS, chance, identifiers, runs, seed},
+    seed::{ROUNDS, identifiers, runs},
 };
 use crate::{
     clients::hub::{Hub, event},
     eventually::eventually,
-    port::Port,
     suite::Suite,
     world::{Broker, World},
 };
@@ -28,15 +30,18 @@ pub(crate) fn add(suite: &mut Suite) {
 
 async fn kills(broker: &Broker) {
     let hub = broker.fresh_url();
-    let first = seed(NAME);
-    for seed in first..first + runs() {
-        one_run(&hub, &format!("rescind-{seed}"), chance(seed)).await;
+    for (seed, chance) in runs(NAME) {
+        one_run(&hub, &format!("rescind-{seed}"), chance).await;
     }
 }
 
 async fn one_run(hub_url: &str, queue: &str, mut chance: StdRng) {
-    let nowhere = Port::free();
-    let world = world_with_queue(hub_url, queue, &nowhere).await;
+    let mut server = ListServer::new(Answer::Down);
+    let world = world_with_queue(&mut server, queue, |builder| {
+        builder.hub(hub_url).only(&[Part::Standin])
+    })
+    .await;
+    world.begin(Part::Adapter).await;
     let hub = subscribed(&world).await;
     let follower = Follower::start(&world).await;
     let mut published = Published::new();
@@ -54,13 +59,9 @@ async fn one_run(hub_url: &str, queue: &str, mut chance: StdRng) {
     }
     world.begin(Part::Adapter).await;
 
-    let applied = world
-        .holds_exactly(&published, Duration::from_secs(60))
-        .await;
-    let followed = follower.stop().await;
-    followed.is_exactly(&published);
-    assert_eq!(followed.sequence(), applied.sequence());
+    let applied = ends_exactly(&world, follower, &published).await;
     assert_eq!(hub.waiting(queue).await, 0);
+    the_list_says_nothing_new(&world, &server, &published).await;
 
     // The same events once more are nothing new: the last one of another kind tells when they are through.
     let events = published.iter().map(|id| event("JWT", id));
@@ -73,26 +74,31 @@ async fn one_run(hub_url: &str, queue: &str, mut chance: StdRng) {
     world.stop().await;
 }
 
-/// An adapter alone, with a durable queue on that hub and nobody to ask for the list.
-pub(crate) async fn world_with_queue(hub: &str, queue: &str, nowhere: &Port) -> World {
-    let world = World::start_from(|builder| {
-        builder
-            .hub(hub)
-            .only(&[])
-            .config(Part::Adapter, config_with_queue(hub, queue, nowhere))
-    })
-    .await;
-    world.begin(Part::Adapter).await;
+/// A stand-in, and an adapter (to be begun) with a durable queue on the stack's hub that reads its list at `server`.
+pub(crate) async fn world_with_queue(
+    server: &mut ListServer,
+    queue: &str,
+    change: impl FnOnce(StackBuilder) -> StackBuilder,
+) -> World {
+    let config = format!(
+        "{}\n[controlPlane.brokerConnectionParameters]\ndurableQueue = \"{queue}\"\n",
+        server.config()
+    );
+    let world = World::start_from(|builder| change(builder).config(Part::Adapter, config)).await;
+    server.serve(&world);
+    hear(&world, &world.var("AMQP_URL"));
     world
 }
 
-pub(crate) fn config_with_queue(hub: &str, queue: &str, nowhere: &Port) -> String {
-    format!(
-        "[controlPlane]\nserviceURL = \"https://localhost:{}/\"\n\
-         [controlPlane.brokerConnectionParameters]\ndurableQueue = \"{queue}\"\n\
-         eventListeningEndpoints = [\"{hub}?connectdelay='1'\"]\n",
-        nowhere.number()
-    )
+/// Has the adapter listen there from its next start on: found again within a second of its return.
+pub(crate) fn hear(world: &World, hub: &str) {
+    world.configure(
+        Part::Adapter,
+        &format!(
+            "[controlPlane.brokerConnectionParameters]\n\
+             eventListeningEndpoints = [\"{hub}?connectdelay='1'\"]\n"
+        ),
+    );
 }
 
 /// A publisher, once the adapter's queue stands.

@@ -7,13 +7,12 @@ use rescind_stack::Part;
 use tokio::time::sleep;
 
 use super::{
-    applied::{Follower, HEAD},
+    applied::Follower,
+    ending::{ends_exactly, ten_lists_say_nothing_new},
     published::Published,
-    seed::{ROUNDS, chance, identifiers, runs, seed},
+    seed::{ROUNDS, identifiers, runs},
 };
 use crate::{
-    clients::hub::Hub,
-    eventually::eventually,
     suite::Suite,
     world::{Broker, World},
 };
@@ -34,9 +33,8 @@ pub(crate) fn add(suite: &mut Suite) {
 
 async fn kills(broker: &Broker) {
     let hub = broker.fresh_url();
-    let first = seed(NAME);
-    for seed in first..first + runs() {
-        one_run(&hub, chance(seed)).await;
+    for (_, chance) in runs(NAME) {
+        one_run(&hub, chance).await;
     }
 }
 
@@ -69,14 +67,8 @@ async fn one_run(hub: &str, mut chance: StdRng) {
     }
     world.begin(Part::Adapter).await;
 
-    let applied = world
-        .holds_exactly(&published, Duration::from_secs(60))
-        .await;
-    let followed = follower.stop().await;
-    followed.is_exactly(&published);
-    assert_eq!(followed.sequence(), applied.sequence());
-    ten_lists_more(&world).await;
-    assert_eq!(world.metric(HEAD).await, applied.sequence() as f64);
+    let applied = ends_exactly(&world, follower, &published).await;
+    ten_lists_say_nothing_new(&world).await;
 
     world.kill_9_for_good(Part::Adapter).await;
     world.begin(Part::Adapter).await;
@@ -102,22 +94,3 @@ pub(crate) fn hub_at(url: &str) -> String {
         "[controlPlane.brokerConnectionParameters]\neventListeningEndpoints = [\"{url}?connectdelay='1'\"]\n"
     )
 }
-
-/// Has the adapter read the same list ten times more.
-pub(crate) async fn ten_lists_more(world: &World) {
-    let hub = Hub::connect(&world.var("AMQP_URL")).await;
-    for _ in 0..10 {
-        read_list_again(world, &hub).await;
-    }
-}
-
-/// Asks for the list by the event that is for that, and waits until it is read.
-pub(crate) async fn read_list_again(world: &World, hub: &Hub) {
-    let before = world.lists_read().await;
-    hub.publish(BATCH_EVENT).await;
-    let ask = || world.lists_read();
-    eventually(Duration::from_secs(30), ask, |read| *read > before).await;
-}
-
-/// "Fetch the whole list again."
-pub(crate) const BATCH_EVENT: &[u8] = br#"{"event":{"payloadData":{"eventId":"5a1c8ad1-5a31-4ea0-8fae-9e6ad5a7e1a5","revokedToken":"","ttl":"0","expiryTime":0,"type":"token_revocation_batch","tenantId":-1234}}}"#;

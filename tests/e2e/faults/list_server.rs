@@ -29,7 +29,7 @@ pub(crate) enum Answer {
     Whole,
     /// Nobody listens.
     Down,
-    /// The whole list, spread over so long.
+    /// The whole list, spread over so long, or until the answer is another one.
     Slow(Duration),
     /// The connection stays open and nothing comes.
     Never,
@@ -183,7 +183,11 @@ async fn answer(
             let list = source.list().await;
             stream.write_all(&head(200, list.len(), off)).await?;
             for piece in list.chunks(list.len().div_ceil(PIECES)) {
-                sleep(time / PIECES as u32).await;
+                let is_over = |script: &Script| script.answer != answer;
+                tokio::select! {
+                    () = sleep(time / PIECES as u32) => {}
+                    _ = script.wait_for(is_over) => {}
+                }
                 stream.write_all(piece).await?;
                 stream.flush().await?;
             }

@@ -9,7 +9,8 @@ use tokio::time::{Instant, sleep};
 use super::{
     applied::HEAD,
     cuts::sound,
-    kills::{BATCH_EVENT, hub_at, read_list_again},
+    ending::{BATCH_EVENT, read_list_again},
+    kills::hub_at,
     list_server::{Answer, ListServer},
 };
 use crate::{
@@ -116,6 +117,15 @@ async fn disk_lost(broker: &Broker) {
         assert_eq!((answer.status, answer.body.as_str()), (401, REVOKED_TOKEN));
         sleep(Duration::from_millis(200)).await;
     }
+    // It is fresh by the adapter's word; only of the source nobody can say how old it is.
+    let verdict = world.gate().await.token(&good).await;
+    assert_eq!((verdict.status, verdict.stale), (200, false), "{verdict:?}");
+    assert!(
+        verdict.age.is_some_and(|age| age < BOUND),
+        "{verdict:?}, fresh beyond the bound"
+    );
+    assert_eq!(verdict.source_age, None, "{verdict:?}");
+    assert_eq!(world.admin("ENFORCER_ADMIN_URL", "/readyz").await.0, 200);
     // What comes over the hub is refused as ever.
     let live = revoked_now(&world).await;
 

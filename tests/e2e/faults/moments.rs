@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{
     applied::{Applied, HEAD},
     cuts::sound,
-    kills::read_list_again,
+    ending::read_list_again,
     list_server::{Answer, ListServer},
     published::Published,
     rest::world_with_list,
@@ -65,13 +65,23 @@ async fn in_2099(broker: &Broker) {
     for _ in 0..10 {
         read_list_again(&world, &hub).await;
     }
+    assert_eq!(world.metric(HEAD).await, held.sequence() as f64);
+    // The same event once more changes as little: what comes after it shows that it was heard.
+    world
+        .standin_post(&call, &json!({ "revocationTime": IN_2099 }))
+        .await;
+    world.publish(&["another".to_owned()]).await;
+    let page = "revocations?jti=another";
+    let ask = || world.receipt(page);
+    eventually(Duration::from_secs(30), ask, |page| page["revoked"] == true).await;
+    assert_eq!(world.metric(HEAD).await, held.sequence() as f64 + 1.0);
+
     let ask = async || {
         let later = world.control_plane().token().await;
         world.gateway().with_token(&later).await.status
     };
     eventually(Duration::from_secs(30), ask, |status| *status == 200).await;
     assert_eq!(world.gateway().with_token(&before).await.status, 401);
-    assert_eq!(world.metric(HEAD).await, held.sequence() as f64);
 
     // And over a restart.
     world.kill_9(Part::Adapter).await;
@@ -81,10 +91,11 @@ async fn in_2099(broker: &Broker) {
 }
 
 async fn an_hour_off(broker: &Broker) {
+    let hub = broker.fresh_url();
     for off in [HOUR, -HOUR] {
         let mut server = ListServer::new(Answer::Whole);
         server.set_clock(off / 1000);
-        let world = world_with_list(broker, &mut server).await;
+        let world = world_with_list(&hub, &mut server).await;
         let listed = identifiers(&mut chance(1), 10);
         world.list_only(&listed).await;
         world.begin(Part::Adapter).await;

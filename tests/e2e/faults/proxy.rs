@@ -48,7 +48,7 @@ pub(crate) enum Way {
 #[derive(Debug)]
 pub(crate) struct Proxy {
     port: Arc<Port>,
-    state: watch::Sender<State>,
+    state: Arc<watch::Sender<State>>,
     accepting: JoinHandle<()>,
 }
 
@@ -56,6 +56,8 @@ pub(crate) struct Proxy {
 struct State {
     to: SocketAddr,
     line: Line,
+    /// How many have connected.
+    accepted: usize,
     cuts: usize,
     /// How often each way was closed.
     closed: [usize; 2],
@@ -65,13 +67,14 @@ impl Proxy {
     /// A proxy on a free port of this machine that leads to another one, see [`Proxy::lead_to`].
     pub(crate) fn start() -> Self {
         let port = Arc::new(Port::free());
-        let (state, watched) = watch::channel(State {
+        let state = Arc::new(watch::Sender::new(State {
             to: (Ipv4Addr::LOCALHOST, 1).into(),
             line: Line::Open,
+            accepted: 0,
             cuts: 0,
             closed: [0; 2],
-        });
-        let accepting = tokio::spawn(accept(Arc::clone(&port), watched));
+        }));
+        let accepting = tokio::spawn(accept(Arc::clone(&port), Arc::clone(&state)));
         Self {
             port,
             state,
@@ -92,19 +95,34 @@ impl Proxy {
         self.change(|state| state.line = line);
     }
 
-    /// Resets every connection.
-    pub(crate) fn cut(&self) {
-        self.change(|state| state.cuts += 1);
+    /// How many have connected so far.
+    pub(crate) fn accepted(&self) -> usize {
+        self.state.borrow().accepted
     }
 
-    /// Ends one way of every connection as if its sender had; the other way stays.
-    pub(crate) fn half_close(&self, way: Way) {
-        self.change(|state| state.closed[way as usize] += 1);
+    /// Resets every connection. Gives how many there have been: each later one stands until something else ends it.
+    pub(crate) fn cut(&self) -> usize {
+        self.change(|state| state.cuts += 1)
     }
 
-    fn change(&self, change: impl FnOnce(&mut State)) {
-        self.state.send_modify(change);
+    /// Ends one way of every connection as if its sender had; the other way stays. Gives how many there have been.
+    pub(crate) fn half_close(&self, way: Way) -> usize {
+        self.change(|state| state.closed[way as usize] += 1)
     }
+
+    fn change(&self, change: impl FnOnce(&mut State)) -> usize {
+        modify(&self.state, change).accepted
+    }
+}
+
+/// Changes the state, and gives it as it is from then on: what is there is told apart from what comes later.
+fn modify(state: &watch::Sender<State>, change: impl FnOnce(&mut State)) -> State {
+    let mut changed = None;
+    state.send_modify(|state| {
+        change(state);
+        changed = Some(*state);
+    });
+    changed.expect("`send_modify` calls it once")
 }
 
 impl Drop for Proxy {
@@ -113,30 +131,30 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(port: Arc<Port>, mut watched: watch::Receiver<State>) {
+async fn accept(port: Arc<Port>, state: Arc<watch::Sender<State>>) {
+    let mut watched = state.subscribe();
     loop {
         let is_open = |state: &State| state.line != Line::Refusing;
         if watched.wait_for(is_open).await.is_err() {
             return;
         }
         let listener = port.listen();
-        let of_each = watched.clone();
         tokio::select! {
             _ = watched.wait_for(|state| !is_open(state)) => {}
-            () = serve(&listener, &of_each) => {}
+            () = serve(&listener, &state) => {}
         }
     }
 }
 
-async fn serve(listener: &TcpListener, watched: &watch::Receiver<State>) {
+async fn serve(listener: &TcpListener, state: &watch::Sender<State>) {
     while let Ok((client, _)) = listener.accept().await {
-        tokio::spawn(carry(client, watched.clone()));
+        let born = modify(state, |state| state.accepted += 1);
+        tokio::spawn(carry(client, state.subscribe(), born));
     }
 }
 
 /// One connection, to its end.
-async fn carry(mut client: TcpStream, watched: watch::Receiver<State>) {
-    let born = *watched.borrow();
+async fn carry(mut client: TcpStream, watched: watch::Receiver<State>, born: State) {
     let Ok(mut server) = TcpStream::connect(born.to).await else {
         reset(&client);
         return;

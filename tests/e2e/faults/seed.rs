@@ -2,7 +2,7 @@
 
 use std::env;
 
-use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 
 const VARIABLE: &str = "RESCIND_FAULT_SEED";
 
@@ -14,25 +14,46 @@ pub(crate) fn is_soak() -> bool {
     env::var_os("RESCIND_SOAK").is_some()
 }
 
-/// Runs of [`ROUNDS`] rounds.
-pub(crate) fn runs() -> u64 {
-    if is_soak() { 10 } else { 1 }
+/// The runs of a test, each of [`ROUNDS`] rounds: its seed and its chance. The seed is printed when its run begins; played
+/// again it is the first one, and the only one where this is no soak.
+pub(crate) fn runs(test: &str) -> impl Iterator<Item = (u64, StdRng)> {
+    let runs = if is_soak() { 10 } else { 1 };
+    let first = first_seed();
+    (first..first + runs).map(move |seed| {
+        print(seed, test);
+        (seed, chance(seed))
+    })
 }
 
-/// The seed of this process's first run; the next ones follow it. It is printed with the name of the test.
-#[allow(
-    clippy::print_stderr,
-    reason = "who reads of a failure needs the seed, and a harness of our own captures nothing"
-)]
+/// The seed of a test that has no rounds. It is printed with the name of the test.
 pub(crate) fn seed(test: &str) -> u64 {
-    let seed = match env::var(VARIABLE) {
+    let seed = first_seed();
+    print(seed, test);
+    seed
+}
+
+fn first_seed() -> u64 {
+    match env::var(VARIABLE) {
         Ok(seed) => seed
             .parse()
             .unwrap_or_else(|_| panic!("{VARIABLE} is a number")),
         Err(_) => u64::from(rand::random::<u32>()),
-    };
+    }
+}
+
+#[allow(
+    clippy::print_stderr,
+    reason = "who reads of a failure needs the seed, and a harness of our own captures nothing"
+)]
+fn print(seed: u64, test: &str) {
     eprintln!("{VARIABLE}={seed} {test}");
-    seed
+}
+
+/// What happens in each round of a run: each of `kinds` as often as any other, or once more, in an order of chance.
+pub(crate) fn deal<T: Copy>(chance: &mut StdRng, kinds: &[T]) -> Vec<T> {
+    let mut dealt: Vec<T> = kinds.iter().copied().cycle().take(ROUNDS).collect();
+    dealt.shuffle(chance);
+    dealt
 }
 
 /// The chance of one run.

@@ -49,7 +49,7 @@ impl<'a> Revocations<'a> {
                 }
             }
         };
-        tokio::time::timeout(Duration::from_secs(10), arrived)
+        tokio::time::timeout(Duration::from_secs(60), arrived)
             .await
             .expect("the revocation arrives")
     }

@@ -6,7 +6,7 @@ use rescind_stack::Part;
 
 use super::becomes;
 use crate::{
-    clients::elsewhere::Elsewhere,
+    clients::{elsewhere::Elsewhere, gate::Gate},
     eventually::eventually,
     procedures::REVOKED_TOKEN,
     suite::Suite,
@@ -62,10 +62,7 @@ async fn reboot(broker: &Broker) {
     let elsewhere = Elsewhere::new();
     let parts = [Part::Standin, Part::Adapter, Part::Enforcer];
     let world = World::start_with(broker, |builder| {
-        elsewhere
-            .hold(builder, Part::Enforcer)
-            .only(&parts)
-            .config(Part::Enforcer, "[enforcer.staleness]\nstartGrace = 20\n")
+        elsewhere.hold(builder, Part::Enforcer).only(&parts)
     })
     .await;
     let gate = world.gate().await;
@@ -75,18 +72,8 @@ async fn reboot(broker: &Broker) {
     becomes(&gate, &revoked, 401).await;
 
     world.end(Part::Adapter).await;
-    world.end(Part::Enforcer).await;
-    elsewhere.reboot();
-    world.begin_unready(Part::Enforcer).await;
+    let gate = after_a_reboot(&world, &elsewhere, Duration::from_secs(86_400)).await;
     // What was written last may be missing, so what is held may not be called whole; but it is held.
-    let ask = async || {
-        world
-            .ext_authz_channel(Some(&world.router_identity()))
-            .await
-            .is_ok()
-    };
-    eventually(Duration::from_secs(30), ask, |is_there| *is_there).await;
-    let gate = world.gate().await;
     for token in [&good, &revoked] {
         let verdict = gate.token(token).await;
         assert_eq!(
@@ -98,6 +85,7 @@ async fn reboot(broker: &Broker) {
     assert_eq!(world.admin("ENFORCER_ADMIN_URL", "/readyz").await.0, 503);
 
     // No adapter answers within the grace: the policy decides, and it says deny. What is known is known.
+    let gate = after_a_reboot(&world, &elsewhere, Duration::from_secs(1)).await;
     let ask = || gate.token(&good);
     let verdict = eventually(Duration::from_secs(60), ask, |verdict| {
         verdict.reason == "stale"
@@ -105,6 +93,8 @@ async fn reboot(broker: &Broker) {
     .await;
     assert_eq!(verdict.status, 503);
     assert_eq!(gate.token(&revoked).await.body, REVOKED_TOKEN);
+    assert_eq!(world.gauge("set_entries").await, 1.0);
+    assert_eq!(world.admin("ENFORCER_ADMIN_URL", "/readyz").await.0, 503);
 
     let missed = world.control_plane().token().await;
     world.control_plane().revoke(&missed).await;
@@ -115,4 +105,22 @@ async fn reboot(broker: &Broker) {
     let log = world.log(Part::Enforcer);
     assert!(log.contains("The revoked set is complete"), "{log}");
     world.stop().await;
+}
+
+/// Starts the enforcer's machine anew, and the enforcer, which waits so long for an adapter's first word: so long that the test
+/// is over before, or so short that it need not wait.
+async fn after_a_reboot(world: &World, elsewhere: &Elsewhere, grace: Duration) -> Gate {
+    world.end(Part::Enforcer).await;
+    let grace = format!("[enforcer.staleness]\nstartGrace = {}\n", grace.as_secs());
+    world.configure(Part::Enforcer, &grace);
+    elsewhere.reboot();
+    world.begin_unready(Part::Enforcer).await;
+    let ask = async || {
+        world
+            .ext_authz_channel(Some(&world.router_identity()))
+            .await
+            .is_ok()
+    };
+    eventually(Duration::from_secs(60), ask, |is_there| *is_there).await;
+    world.gate().await
 }

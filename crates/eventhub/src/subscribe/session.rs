@@ -114,6 +114,8 @@ impl Session {
         let mut waiting: Option<Delivery> = None;
         let end = self.deliver_until_the_end(subscriber, &mut waiting).await;
         if matches!(end, End::Lost(..)) {
+            // Before anything is handed on: its receiver may wait for an acknowledgement that went down with the connection.
+            self.outstanding.end();
             self.hand_on_the_rest(subscriber, waiting).await;
         }
         end
@@ -212,6 +214,12 @@ async fn check_queue(
         // As the consumer says it, which may hear of it first.
         Ok(Err(error)) => Err(describe(&error)),
         Err(_) => Err("no answer to the queue check".into()),
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.outstanding.end();
     }
 }
 
