@@ -130,7 +130,7 @@ impl<T> Next<T> {
 }
 
 async fn soon<T>(responses: &mut tonic::Streaming<T>) -> Next<T> {
-    match timeout(Duration::from_millis(20), responses.message()).await {
+    match timeout(Duration::from_millis(5), responses.message()).await {
         Ok(Ok(Some(response))) => Next::Response(response),
         Ok(_) => Next::End,
         Err(_) => Next::Nothing,
