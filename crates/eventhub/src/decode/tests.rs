@@ -7,6 +7,7 @@ mod base64_payloads;
 mod hostile;
 mod maps;
 mod texts;
+mod work;
 
 /// When everything in these tests is received: 2024-03-09T16:00:00Z.
 const NOW: UnixMillis = UnixMillis(1_710_000_000_000);

@@ -17,7 +17,7 @@ const CONTENT_TYPES: [Option<&str>; 5] = [
 ];
 
 /// What holds for every message.
-fn check_anything(content_type: Option<&str>, body: &[u8]) {
+pub(super) fn check_anything(content_type: Option<&str>, body: &[u8]) {
     match decode(content_type, body, NOW) {
         Ok(Event::Revoked {
             kind_name,
