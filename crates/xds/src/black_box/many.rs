@@ -183,7 +183,11 @@ async fn case_39_shutdown_leaves_no_task() {
     assert!(server.handle.roster().is_empty());
     drop((state, ours, third, silent, channel));
     // Neither of the streams nor of their connection.
-    while tasks() > before {
-        tokio::task::yield_now().await;
-    }
+    let gone = async {
+        while tasks() > before {
+            tokio::task::yield_now().await;
+        }
+    };
+    let gone = timeout(Duration::from_secs(60), gone).await;
+    assert!(gone.is_ok(), "{} tasks more than before", tasks() - before);
 }
