@@ -193,7 +193,7 @@ impl Policy {
                 |(good, _)| good.facts.key_type,
             ),
             remove_headers: self.remove_headers(request.names),
-            path: query::without(request.path, names.api_key_query()),
+            path: query::without_all(request.path, names.api_key_queries()),
             version,
         }
     }

@@ -16,6 +16,7 @@ mod forged;
 mod gateway;
 mod keys;
 mod known;
+mod names;
 mod passing;
 mod revocation_only;
 mod revoked;
