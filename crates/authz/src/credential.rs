@@ -5,7 +5,7 @@
 //! a second header or a second query parameter. What is found is asked for in the revoked set, and only what is usable can
 //! let a request pass.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use crate::{Headers, Request};
 
@@ -51,16 +51,22 @@ impl CredentialKind {
 }
 
 /// Where credentials are looked for. Header names are compared without case.
+///
+/// An API of Choreo Connect's may have names of its own, so there can be several for each kind: each is looked at.
 #[derive(Debug, Clone)]
 pub struct CredentialNames {
-    bearer: Box<str>,
-    api_key_header: Box<str>,
-    api_key_query: Box<str>,
-    internal_key: Box<str>,
+    bearers: Names,
+    api_key_headers: Names,
+    api_key_queries: Names,
+    internal_keys: Names,
 }
 
+/// No empty one among them.
+type Names = Arc<[Box<str>]>;
+
 impl CredentialNames {
-    /// Names for the bearer token's header, the API key's header and query parameter, and the internal key's header.
+    /// Names for the bearer token's header, the API key's header and query parameter, and the internal key's header; an empty
+    /// one for none.
     pub fn new(
         bearer: &str,
         api_key_header: &str,
@@ -68,42 +74,78 @@ impl CredentialNames {
         internal_key: &str,
     ) -> Self {
         Self {
-            bearer: bearer.to_ascii_lowercase().into(),
-            api_key_header: api_key_header.to_ascii_lowercase().into(),
-            api_key_query: api_key_query.into(),
-            internal_key: internal_key.to_ascii_lowercase().into(),
+            bearers: headers([bearer]),
+            api_key_headers: headers([api_key_header]),
+            api_key_queries: named([api_key_query.into()]),
+            internal_keys: headers([internal_key]),
         }
+    }
+
+    /// With these headers of bearer tokens.
+    #[must_use]
+    pub fn with_bearers<'n>(mut self, names: impl IntoIterator<Item = &'n str>) -> Self {
+        self.bearers = headers(names);
+        self
+    }
+
+    /// With these headers of API keys.
+    #[must_use]
+    pub fn with_api_key_headers<'n>(mut self, names: impl IntoIterator<Item = &'n str>) -> Self {
+        self.api_key_headers = headers(names);
+        self
+    }
+
+    /// With these query parameters of API keys.
+    #[must_use]
+    pub fn with_api_key_queries<'n>(mut self, names: impl IntoIterator<Item = &'n str>) -> Self {
+        self.api_key_queries = named(names.into_iter().map(Box::from));
+        self
+    }
+
+    /// With these headers of internal keys.
+    #[must_use]
+    pub fn with_internal_keys<'n>(mut self, names: impl IntoIterator<Item = &'n str>) -> Self {
+        self.internal_keys = headers(names);
+        self
     }
 
     /// The headers that must not reach the upstream, in lower case: those of keys, and that of the bearer token unless it
     /// goes on.
     pub(crate) fn to_remove(&self, outbound_bearer: bool) -> impl Iterator<Item = &str> {
-        let bearer = (!outbound_bearer).then_some(self.bearer());
-        [self.internal_key(), self.api_key_header()]
-            .into_iter()
-            .chain(bearer)
-            .filter(|name| !name.is_empty())
+        let bearers = (!outbound_bearer).then_some(self.bearers());
+        let keys = self.internal_keys().chain(self.api_key_headers());
+        keys.chain(bearers.into_iter().flatten())
     }
 
-    /// The bearer token's header, in lower case.
-    pub fn bearer(&self) -> &str {
-        &self.bearer
+    /// The bearer token's headers, in lower case.
+    pub fn bearers(&self) -> impl Iterator<Item = &str> {
+        self.bearers.iter().map(|name| &**name)
     }
 
-    /// The API key's header, in lower case.
-    pub fn api_key_header(&self) -> &str {
-        &self.api_key_header
+    /// The API key's headers, in lower case.
+    pub fn api_key_headers(&self) -> impl Iterator<Item = &str> {
+        self.api_key_headers.iter().map(|name| &**name)
     }
 
-    /// The API key's query parameter.
-    pub fn api_key_query(&self) -> &str {
-        &self.api_key_query
+    /// The API key's query parameters.
+    pub fn api_key_queries(&self) -> impl Iterator<Item = &str> {
+        self.api_key_queries.iter().map(|name| &**name)
     }
 
-    /// The internal key's header, in lower case.
-    pub fn internal_key(&self) -> &str {
-        &self.internal_key
+    /// The internal key's headers, in lower case.
+    pub fn internal_keys(&self) -> impl Iterator<Item = &str> {
+        self.internal_keys.iter().map(|name| &**name)
     }
+}
+
+fn headers<'n>(names: impl IntoIterator<Item = &'n str>) -> Names {
+    let lower = |name: &str| name.to_ascii_lowercase().into();
+    named(names.into_iter().map(lower))
+}
+
+fn named(names: impl IntoIterator<Item = Box<str>>) -> Names {
+    let names = names.into_iter();
+    names.filter(|name| !name.is_empty()).collect()
 }
 
 /// Choreo Connect's defaults, and the names that API Manager gives to its API-key schemes.
@@ -223,8 +265,10 @@ fn internal_keys<'a, H: Headers + ?Sized>(
     headers: &'a H,
     names: &CredentialNames,
 ) -> Result<(), TooMany> {
-    let values = values(headers, &names.internal_key);
-    found.add_keys(CredentialKind::InternalKey, &values)
+    for name in names.internal_keys() {
+        found.add_keys(CredentialKind::InternalKey, &values(headers, name))?;
+    }
+    Ok(())
 }
 
 fn bearer_tokens<'a, H: Headers + ?Sized>(
@@ -232,8 +276,15 @@ fn bearer_tokens<'a, H: Headers + ?Sized>(
     headers: &'a H,
     names: &CredentialNames,
 ) -> Result<(), TooMany> {
-    let values = values(headers, &names.bearer);
-    if let [value] = &values[..]
+    for name in names.bearers() {
+        bearer_tokens_of(found, &values(headers, name))?;
+    }
+    Ok(())
+}
+
+/// The tokens of one header.
+fn bearer_tokens_of<'a>(found: &mut Found<'a>, values: &[Value<'a>]) -> Result<(), TooMany> {
+    if let [value] = values
         && let Cow::Borrowed(text) = value.text
         && let Some(token) = bearer_token(text)
     {
@@ -268,10 +319,14 @@ fn api_keys<'a, H: Headers + ?Sized>(
     request: &Request<'a, H>,
     names: &CredentialNames,
 ) -> Result<(), TooMany> {
-    let values = values(request.headers, &names.api_key_header);
-    found.add_keys(CredentialKind::ApiKey, &values)?;
-    let mut usable = values.is_empty();
-    for value in query::values(request.path, &names.api_key_query) {
+    let mut usable = true;
+    for name in names.api_key_headers() {
+        let values = values(request.headers, name);
+        found.add_keys(CredentialKind::ApiKey, &values)?;
+        usable &= values.is_empty();
+    }
+    let queries = names.api_key_queries();
+    for value in queries.flat_map(|name| query::values(request.path, name)) {
         let is_key = has_three_parts(&value);
         found.add(CredentialKind::ApiKey, value, usable && is_key)?;
         usable = false;
@@ -279,10 +334,9 @@ fn api_keys<'a, H: Headers + ?Sized>(
     Ok(())
 }
 
-/// The values of a header. What is empty is no credential, and an empty name is no header.
+/// The values of a header. What is empty is no credential.
 fn values<'a, H: Headers + ?Sized>(headers: &'a H, name: &str) -> Vec<Value<'a>> {
-    let values = headers.values(name).filter(|_| !name.is_empty());
-    values.filter_map(Value::new).collect()
+    headers.values(name).filter_map(Value::new).collect()
 }
 
 /// The token of a value with exactly two words, the first of them `bearer`. The value is trimmed.

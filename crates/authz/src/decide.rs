@@ -196,7 +196,7 @@ impl Policy {
                 |(good, _)| good.facts.endpoint(),
             ),
             remove_headers: self.remove_headers(request.names),
-            path: query::without(request.path, names.api_key_query()),
+            path: query::without_all(request.path, names.api_key_queries()),
             version,
         }
     }

@@ -3,7 +3,9 @@
 use std::{
     convert::Infallible,
     error::Error,
-    fmt, io,
+    fmt,
+    future::ready,
+    io,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -27,12 +29,13 @@ use hyper_util::{
     },
     rt::{TokioExecutor, TokioIo, TokioTimer},
 };
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{net::TcpStream, sync::Semaphore, time::timeout};
 use tokio_rustls::client::TlsStream;
 use tower::Service;
 
+use self::probe::Probe;
 use crate::{
-    Away, Upstream,
+    Away, Hops, Upstream,
     dial::{Dialer, HTTP_1, chain},
     headers::strip_hop_by_hop,
 };
@@ -43,17 +46,25 @@ const ANSWER: Duration = Duration::from_secs(60);
 /// Unused connections are closed after so long; servers close theirs at a time of their own, often 60 s.
 const IDLE: Duration = Duration::from_secs(30);
 
+mod probe;
+
+/// So many requests at once. Pages of the original's are asked for now and then; what goes round is ended by it.
+const REQUESTS: usize = 256;
+
 type BoxError = Box<dyn Error + Send + Sync>;
 type HttpBody = UnsyncBoxBody<Bytes, BoxError>;
 
 /// Carries every request to one upstream over HTTP/1.1. A clone is the same carrier.
 ///
-/// A tower service; an upstream that is away is 502, one that does not answer 504, each with a line of text.
+/// A tower service; an upstream that is away, or whose address leads back here, is 502, one that does not answer 504, and
+/// too many requests at once are 503, each with a line of text.
 #[derive(Clone)]
 pub struct HttpCarry {
     client: Client<Connector, HttpBody>,
     connector: Connector,
     authority: Authority,
+    places: Arc<Semaphore>,
+    probe: Arc<Probe>,
 }
 
 impl HttpCarry {
@@ -77,6 +88,8 @@ impl HttpCarry {
             client,
             connector,
             authority,
+            places: Arc::new(Semaphore::new(REQUESTS)),
+            probe: Arc::default(),
         })
     }
 
@@ -122,24 +135,47 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let sent = self.client.request(self.outgoing(request));
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            let text = "too many requests are carried at once\n".to_owned();
+            return Box::pin(ready(Ok(refusal(StatusCode::SERVICE_UNAVAILABLE, text))));
+        };
+        let carry = self.clone();
         Box::pin(async move {
-            Ok(match timeout(ANSWER, sent).await {
-                Ok(Ok(response)) => {
-                    let mut response = response.map(|body| body.map_err(Into::into).boxed_unsync());
-                    strip_hop_by_hop(response.headers_mut());
-                    response
-                }
-                Ok(Err(error)) => {
-                    let text = format!("the original is away: {}\n", chain(&error));
-                    refusal(StatusCode::BAD_GATEWAY, text)
-                }
-                Err(_) => {
-                    let text = "the original does not answer\n".to_owned();
-                    refusal(StatusCode::GATEWAY_TIMEOUT, text)
-                }
-            })
+            let _place = place;
+            Ok(carry.carry(request).await)
         })
+    }
+}
+
+impl HttpCarry {
+    async fn carry<B>(self, mut request: Request<B>) -> Response<HttpBody>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        if Hops::is_probe(request.headers()) {
+            if let Some(looped) = self.probe.passes(request.headers_mut()) {
+                return looped;
+            }
+        } else if self.leads_back().await {
+            let text = format!("the original is away: {}\n", Away::looped());
+            return refusal(StatusCode::BAD_GATEWAY, text);
+        }
+        match timeout(ANSWER, self.client.request(self.outgoing(request))).await {
+            Ok(Ok(response)) => {
+                let mut response = response.map(|body| body.map_err(Into::into).boxed_unsync());
+                strip_hop_by_hop(response.headers_mut());
+                response
+            }
+            Ok(Err(error)) => {
+                let text = format!("the original is away: {}\n", chain(&error));
+                refusal(StatusCode::BAD_GATEWAY, text)
+            }
+            Err(_) => {
+                let text = "the original does not answer\n".to_owned();
+                refusal(StatusCode::GATEWAY_TIMEOUT, text)
+            }
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use rescind_runtime::{
 use serde::{Deserialize, Serialize};
 
 mod checks;
+mod names;
 mod next;
 mod schema;
 mod security;
@@ -19,6 +20,7 @@ mod state;
 mod xds;
 
 pub(crate) use checks::is_header_name;
+pub use names::Names;
 pub use next::{Next, NextRest};
 pub use schema::SCHEMA;
 pub use security::{

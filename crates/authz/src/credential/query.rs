@@ -20,6 +20,13 @@ pub(crate) fn values<'a>(path: &'a str, name: &str) -> impl Iterator<Item = Cow<
         .filter(|value| !value.is_empty())
 }
 
+/// The target without the parameters of all these names; `None` where there is none of them.
+pub(crate) fn without_all<'n>(path: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
+    names.fold(None, |rest: Option<String>, name| {
+        without(rest.as_deref().unwrap_or(path), name).or(rest)
+    })
+}
+
 /// The target without each parameter called `name`, as Choreo Connect sees them; every other byte stays as it is, but what
 /// is first now has a `?` before it. `None` where there is no such parameter.
 pub(crate) fn without(path: &str, name: &str) -> Option<String> {

@@ -19,6 +19,7 @@ mod gateway;
 mod keys;
 mod known;
 mod named;
+mod names;
 mod passing;
 mod revocation_only;
 mod revoked;

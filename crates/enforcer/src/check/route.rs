@@ -8,7 +8,7 @@
 //! | `rescind_api_key_query` | `enforcer.security.apiKey.query` |
 //! | `rescind_stale_policy` | `enforcer.staleness.policy`, no weaker than `enforcer.staleness.weakestRoute` |
 //!
-//! An empty name is no place, except for the bearer token's. A value that cannot be one refuses the route's requests: a
+//! Several names have commas between them. An empty name is no place, except for the bearer token's. A value that cannot be one refuses the route's requests: a
 //! credential that is looked for in the wrong place would be missed.
 //!
 //! Choreo Connect's router says things of its own (see `router`).
@@ -60,16 +60,29 @@ fn names<'a>(
         return Ok(None);
     }
     let optional = [internal, header].into_iter().flatten();
-    let named = optional.filter(|name| !name.is_empty()).chain(bearer);
-    if !named.into_iter().all(is_header_name) {
+    let mut lists = optional.filter(|names| !names.is_empty()).chain(bearer);
+    if !lists.all(|names| list(names).all(is_header_name)) {
         return Err(BadCheck);
     }
-    Ok(Some(CredentialNames::new(
-        bearer.unwrap_or(configured.bearer()),
-        header.unwrap_or(configured.api_key_header()),
-        query.unwrap_or(configured.api_key_query()),
-        internal.unwrap_or(configured.internal_key()),
-    )))
+    let mut names = configured.clone();
+    if let Some(bearer) = bearer {
+        names = names.with_bearers(list(bearer));
+    }
+    if let Some(header) = header {
+        names = names.with_api_key_headers(list(header));
+    }
+    if let Some(query) = query {
+        names = names.with_api_key_queries(list(query));
+    }
+    if let Some(internal) = internal {
+        names = names.with_internal_keys(list(internal));
+    }
+    Ok(Some(names))
+}
+
+/// One name, or several with commas between.
+fn list(names: &str) -> impl Iterator<Item = &str> {
+    names.split(',').map(str::trim_ascii)
 }
 
 #[cfg(test)]
@@ -83,12 +96,12 @@ mod tests {
     fn names(extensions: &[(&str, &str)]) -> [String; 4] {
         let names = read(extensions).unwrap().names.unwrap();
         [
-            names.bearer(),
-            names.internal_key(),
-            names.api_key_header(),
-            names.api_key_query(),
+            names.bearers().collect::<Vec<_>>(),
+            names.internal_keys().collect(),
+            names.api_key_headers().collect(),
+            names.api_key_queries().collect(),
         ]
-        .map(str::to_owned)
+        .map(|names| names.join("|"))
     }
 
     #[test]
@@ -109,6 +122,18 @@ mod tests {
             ]),
             ["authorization", "", "x-key", "Key"]
         );
+        assert_eq!(
+            names(&[
+                ("rescind_authorization_header", "authorization, X-Token"),
+                ("rescind_api_key_query", "Key,other"),
+            ]),
+            [
+                "authorization|x-token",
+                "internal-key",
+                "apikey",
+                "Key|other"
+            ]
+        );
     }
 
     #[test]
@@ -118,6 +143,8 @@ mod tests {
             ("rescind_stale_policy", ""),
             ("rescind_authorization_header", ""),
             ("rescind_authorization_header", "a b"),
+            ("rescind_authorization_header", "a,"),
+            ("rescind_authorization_header", "a,b c"),
             ("rescind_internal_key_header", "a:b"),
             ("rescind_api_key_header", " "),
         ] {

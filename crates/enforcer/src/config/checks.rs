@@ -136,38 +136,52 @@ fn listeners(config: &Config, problems: &mut Problems) {
 }
 
 fn names(security: &Security, problems: &mut Problems) {
+    const BEARER: &str = "enforcer.security.authHeader.authorizationHeader";
+    let one = |key: &'static str, name| (key, vec![name]);
+    let (auth, keys) = (&security.auth_header, &security.api_key);
+    let certificate = &security.mutual_ssl.certificate_header;
     let headers = [
-        (
-            "enforcer.security.authHeader.authorizationHeader",
-            &security.auth_header.authorization_header,
-        ),
-        (
+        (BEARER, auth.authorization_header.iter().collect()),
+        one(
             "enforcer.security.authHeader.testConsoleHeaderName",
-            &security.auth_header.test_console_header_name,
+            auth.test_console_header_name.as_str(),
         ),
-        ("enforcer.security.apiKey.header", &security.api_key.header),
         (
+            "enforcer.security.apiKey.header",
+            keys.header.iter().collect(),
+        ),
+        one(
             "enforcer.security.mutualSSL.certificateHeader",
-            &security.mutual_ssl.certificate_header,
+            certificate.as_str(),
         ),
     ];
-    let mut taken: HashMap<String, &str> = HashMap::new();
-    for (key, header) in headers {
-        let bearer = key.ends_with("authorizationHeader");
-        if header.is_empty() && !bearer {
-            continue;
+    let mut taken = HashMap::new();
+    for (key, names) in headers {
+        if names.is_empty() && key == BEARER {
+            problems.add(key, "expected the name of an HTTP header, found \"\"");
         }
-        if !is_header_name(header) {
-            problems.add(
-                key,
-                format!("expected the name of an HTTP header, found {header:?}"),
-            );
-        } else if let Some(other) = taken.insert(header.to_ascii_lowercase(), key) {
-            problems.add(
-                key,
-                format!("{header:?} is {other} too, expected another name"),
-            );
+        for name in names.into_iter().filter(|name| !name.is_empty()) {
+            header_name(key, name, &mut taken, problems);
         }
+    }
+}
+
+fn header_name(
+    key: &'static str,
+    name: &str,
+    taken: &mut HashMap<String, &'static str>,
+    problems: &mut Problems,
+) {
+    if !is_header_name(name) {
+        problems.add(
+            key,
+            format!("expected the name of an HTTP header, found {name:?}"),
+        );
+    } else if let Some(other) = taken.insert(name.to_ascii_lowercase(), key) {
+        problems.add(
+            key,
+            format!("{name:?} is {other} too, expected another name"),
+        );
     }
 }
 

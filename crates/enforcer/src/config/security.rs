@@ -3,7 +3,7 @@
 use rescind_authz::{CredentialNames, Lacking, Policy, Verification};
 use serde::{Deserialize, Serialize};
 
-use super::Next;
+use super::{Names, Next};
 
 /// Credentials and keys.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -84,8 +84,8 @@ pub struct Cache {
 pub struct AuthHeader {
     /// Whether the upstream gets the bearer token.
     pub enable_outbound_auth_header: bool,
-    /// The bearer token's header.
-    pub authorization_header: String,
+    /// The bearer token's header, or several: each API may have its own.
+    pub authorization_header: Names,
     /// The internal key's header; empty: none.
     pub test_console_header_name: String,
 }
@@ -94,10 +94,10 @@ pub struct AuthHeader {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct ApiKey {
-    /// The header.
-    pub header: String,
-    /// The query parameter, case-sensitive.
-    pub query: String,
+    /// The header, or several.
+    pub header: Names,
+    /// The query parameter, or several; case-sensitive.
+    pub query: Names,
 }
 
 /// Certificates of clients, as Choreo Connect's router passes them on. They are not looked at.
@@ -169,12 +169,12 @@ impl TokenService {
 impl Security {
     /// How requests are decided; where there is a `next`, what is not decided here is left to it.
     pub fn policy(&self, next: &Next) -> Policy {
-        let names = CredentialNames::new(
-            &self.auth_header.authorization_header,
-            &self.api_key.header,
-            &self.api_key.query,
-            &self.auth_header.test_console_header_name,
-        );
+        let internal = self.auth_header.test_console_header_name.as_str();
+        let names = CredentialNames::default()
+            .with_bearers(self.auth_header.authorization_header.iter())
+            .with_api_key_headers(self.api_key.header.iter())
+            .with_api_key_queries(self.api_key.query.iter())
+            .with_internal_keys([internal]);
         let verification = match self.verification {
             _ if next.is_configured() && !next.verify => Verification::RevocationOnly,
             VerificationMode::Full | VerificationMode::JwtAuthn => Verification::Full,
@@ -257,7 +257,7 @@ impl Default for AuthHeader {
     fn default() -> Self {
         Self {
             enable_outbound_auth_header: false,
-            authorization_header: "authorization".to_owned(),
+            authorization_header: "authorization".into(),
             test_console_header_name: "Internal-Key".to_owned(),
         }
     }
@@ -275,8 +275,8 @@ impl Default for MutualSsl {
 impl Default for ApiKey {
     fn default() -> Self {
         Self {
-            header: "apikey".to_owned(),
-            query: "apikey".to_owned(),
+            header: "apikey".into(),
+            query: "apikey".into(),
         }
     }
 }

@@ -420,3 +420,37 @@ fn choreo_connects_older_name_and_its_other_cases_are_taken() {
         ["enforcer.toml:6: enforcer.restServer.Host: unknown key, did you mean host?"]
     );
 }
+
+#[test]
+fn a_credential_may_have_several_names() {
+    let names = |text: &str, variables: &[(&'static str, &'static str)]| {
+        let security = config(&format!("{SERVICE}{text}"), variables)
+            .enforcer
+            .security;
+        let header = &security.auth_header.authorization_header;
+        let (key, query) = (&security.api_key.header, &security.api_key.query);
+        [header, key, query].map(|names| names.iter().collect::<Vec<_>>().join("|"))
+    };
+    assert_eq!(names("", &[]), ["authorization", "apikey", "apikey"]);
+    let text = "[enforcer.security.authHeader]\nauthorizationHeader = ['authorization', 'X-Token']\n\
+                [enforcer.security.apiKey]\nheader = ''\nquery = 'key'\n";
+    assert_eq!(names(text, &[]), ["authorization|X-Token", "", "key"]);
+    let variable = "RESCIND_ENFORCER__SECURITY__AUTHHEADER__AUTHORIZATIONHEADER";
+    assert_eq!(names("", &[(variable, "a, b")])[0], "a|b");
+    for (value, problem) in [
+        ("''", "expected the name of an HTTP header, found \"\""),
+        ("[]", "expected the name of an HTTP header, found \"\""),
+        ("['a', '']", "expected names, found an empty one"),
+        (
+            "['a', 'b c']",
+            "expected the name of an HTTP header, found \"b c\"",
+        ),
+        ("['a', 'Apikey']", ""),
+        ("7", "expected a name or a list of names, found 7"),
+    ] {
+        let text =
+            format!("{SERVICE}[enforcer.security.authHeader]\nauthorizationHeader = {value}\n");
+        let found = problems(&text).join("\n");
+        assert!(found.contains(problem), "{value}: {found}");
+    }
+}

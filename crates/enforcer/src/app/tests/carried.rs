@@ -92,6 +92,22 @@ async fn an_enforcer_that_is_its_own_next_asks_nobody_and_says_so() {
 }
 
 #[tokio::test]
+async fn admin_pages_that_would_come_back_are_refused() {
+    let port = free_port();
+    let running = start_with(free_port().get(), |config| {
+        config.enforcer.rest_server.port = port;
+        config.next.address = "127.0.0.1:1".to_owned();
+        config.next.rest.address = format!("127.0.0.1:{}", port.get());
+    })
+    .await;
+    let (status, text) = running.page("/testkey").await;
+    assert_eq!(status, 502);
+    assert!(text.contains("leads back"), "{text}");
+    assert_eq!(running.page("/livez").await.0, 200);
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn two_enforcers_that_are_each_others_next_say_so() {
     let [first, second] = [free_port(), free_port()];
     let one = start_with(free_port().get(), |config| {
