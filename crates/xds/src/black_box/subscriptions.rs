@@ -25,6 +25,8 @@ async fn case_14_the_wildcard_comes_and_goes_like_a_name() {
     peer.take().await;
     source.push("x");
     peer.subscribe(&["*"], &[]).await;
+    // First what became of the name, which the wildcard would not tell if it were gone; then everything.
+    assert_eq!(resource_names(&peer.take().await), ["token-1"]);
     assert_eq!(resource_names(&peer.take().await), ["token-1", "x"]);
     // The answer shows that the server has heard it.
     peer.subscribe(&["token-1"], &["*"]).await;

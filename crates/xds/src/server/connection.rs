@@ -225,6 +225,10 @@ impl Connection {
                 if form.change(&said.subscribe, &said.unsubscribe, most)? {
                     session.at = Position(0);
                     session.acked = Position(0);
+                    // What is still to be answered was sent before that: its ACK must not say that all is there.
+                    let due = self.outstanding.values_mut();
+                    due.filter(|due| due.stream == id && due.part == Part::Live)
+                        .for_each(|due| due.part = Part::Before);
                 }
             }
         }

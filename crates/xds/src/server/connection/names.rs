@@ -42,7 +42,7 @@ pub(super) struct NamesForm {
     /// What the client held when the stream opened, as far as it was not confirmed since.
     held: HashMap<String, String>,
     /// Names whose removal is still to be sent.
-    gone: VecDeque<String>,
+    gone: BTreeSet<String>,
     /// What expires before has been told, or was never sent.
     horizon: Option<u64>,
     /// What has expired since is being looked for.
@@ -68,7 +68,7 @@ impl NamesForm {
             looked_at: Position(0),
             due: BTreeSet::new(),
             held: versions.clone(),
-            gone: VecDeque::new(),
+            gone: BTreeSet::new(),
             horizon: None,
             asks_again: false,
             said: Vec::new(),
@@ -146,6 +146,8 @@ impl NamesForm {
             if name == WILDCARD {
                 self.wildcard = true;
                 again = true;
+                // What became of these meanwhile is not heard under the wildcard.
+                self.due.extend(self.names.keys().cloned());
             } else {
                 self.names.entry(name.clone()).or_default();
                 self.due.insert(name.clone());
@@ -163,9 +165,13 @@ impl NamesForm {
             } else if self.names.remove(name).is_some() {
                 // Under a wildcard the client must hear whether it goes on having it.
                 match self.wildcard {
-                    true => self.due.insert(name.clone()),
-                    false => self.due.remove(name),
-                };
+                    true => _ = self.due.insert(name.clone()),
+                    // What it held of it when it came it has dropped.
+                    false => {
+                        self.due.remove(name);
+                        self.held.remove(name);
+                    }
+                }
             }
         }
     }

@@ -376,7 +376,7 @@ fn log_message<S: Source + ?Sized>(
     let walk = match kind {
         Part::Walk { end: true, .. } => range::Walk::End,
         Part::Walk { end: false, .. } => range::Walk::Part,
-        Part::Live | Part::Aside => range::Walk::None,
+        Part::Live | Part::Aside | Part::Before => range::Walk::None,
     };
     RangeMessage {
         ledger: ledger.to_owned(),

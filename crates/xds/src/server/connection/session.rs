@@ -91,6 +91,8 @@ pub(super) enum Part {
     Walk { end: bool, whole: bool, number: u32 },
     /// None.
     Aside,
+    /// None any more: everything was asked for again since it was sent.
+    Before,
 }
 
 impl Session {
@@ -197,7 +199,7 @@ impl Session {
     pub(super) fn taken(&mut self, to: Position, part: Part, next_walk: Instant) {
         match (part, &mut self.form) {
             (Part::Aside, Form::Names(form)) => form.accepted(),
-            (Part::Aside, _) => {}
+            (Part::Aside | Part::Before, _) => {}
             (Part::Walk { end, number, .. }, Form::Range(form)) => {
                 form.walked(to, end, number, next_walk);
             }

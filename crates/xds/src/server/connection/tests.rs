@@ -14,6 +14,7 @@ mod nacks;
 mod names;
 mod range;
 mod supersede;
+mod wildcard;
 
 #[test]
 fn an_empty_source_is_answered_once_and_then_nothing_is_said() {

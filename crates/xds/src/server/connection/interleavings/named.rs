@@ -1,5 +1,5 @@
-//! The same for a client of named resources that knows the specification alone: it subscribes and leaves names, beside a
-//! wildcard or not, refuses what has a bad name in it, and comes back with the versions that it holds.
+//! The same for a client of named resources that knows the specification alone: it subscribes and leaves, under a wildcard
+//! or not, refuses what has a bad name in it, and comes back with the versions that it holds.
 //!
 //! Few names, so that what happens to one of them meets what is on its way about it.
 
@@ -26,6 +26,8 @@ enum Op {
     Stale(Name),
     Subscribe(Name),
     Leave(Name),
+    Everything,
+    NoLongerEverything,
     Reconnect,
     Pass(u32),
 }
@@ -59,6 +61,8 @@ fn op() -> impl Strategy<Value = Op> {
         1 => name().prop_map(Op::Stale),
         3 => name().prop_map(Op::Subscribe),
         2 => name().prop_map(Op::Leave),
+        1 => Just(Op::Everything),
+        1 => Just(Op::NoLongerEverything),
         1 => Just(Op::Reconnect),
         3 => (0u32..90_000).prop_map(Op::Pass),
     ]
@@ -83,8 +87,7 @@ impl Client {
     /// Applies a response, or refuses it; returns what to answer.
     fn take(&mut self, response: &DeltaDiscoveryResponse) -> DeltaDiscoveryRequest {
         let named = response.resources.iter().map(|resource| &resource.name);
-        let removed: BTreeSet<_> = response.removed_resources.iter().collect();
-        let all: Vec<_> = named.chain(removed).collect();
+        let all: Vec<_> = named.chain(&response.removed_resources).collect();
         let distinct: BTreeSet<_> = all.iter().collect();
         assert_eq!(distinct.len(), all.len(), "a name twice: {response:?}");
         let bad = |resource: &Resource| resource.name.starts_with("bad");
@@ -162,6 +165,8 @@ impl World {
             Op::Stale(name) => self.stale(&name.text()),
             Op::Subscribe(name) => self.subscribe(&name.text()),
             Op::Leave(name) => self.leave(&name.text()),
+            Op::Everything => self.subscribe("*"),
+            Op::NoLongerEverything => self.leave("*"),
             Op::Reconnect => self.reconnect(),
             Op::Pass(ms) => self.bench.pass(f64::from(*ms) / 1000.0),
         }

@@ -152,7 +152,7 @@ impl NamesForm {
         self.gone.extend(self.held.drain().map(|(name, _)| name));
         let mut batch = Batch::default();
         while batch.bytes < chunk
-            && let Some(name) = self.gone.pop_front()
+            && let Some(name) = self.gone.pop_first()
         {
             // It may have been revoked again since it was noted, here or by the source.
             if names.find(&name, horizon).is_none() {
