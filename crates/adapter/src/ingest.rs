@@ -21,6 +21,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+mod group;
 mod lines;
 mod source;
 mod sweep;
@@ -28,6 +29,7 @@ mod unknown;
 mod unreadable;
 mod writer;
 
+use group::Group;
 use lines::EventLines;
 pub(crate) use source::CaughtUp;
 use source::Source;
@@ -96,14 +98,6 @@ pub(crate) struct Ingest {
     roster: Option<Roster>,
     /// The upkeep rests until then.
     upkeep_rests: Option<Instant>,
-}
-
-/// What the messages of one group hold.
-#[derive(Debug, Default)]
-struct Group {
-    /// By the broker that they came from: one, but where several are subscribed to at once.
-    revocations: Vec<(Arc<str>, Vec<Revocation>)>,
-    deliveries: Vec<Delivery>,
 }
 
 impl Ingest {
@@ -401,28 +395,6 @@ impl Ingest {
             Err(()) => Some(Instant::now() + UPKEEP_RETRY),
         };
         Ok(())
-    }
-}
-
-impl Group {
-    fn take(&mut self, delivery: Delivery) {
-        if let Ok(Event::Revoked { revocation, .. }) = &delivery.event {
-            self.of(&delivery.source).push(revocation.clone());
-        }
-        self.deliveries.push(delivery);
-    }
-
-    /// What came from this broker.
-    fn of(&mut self, source: &Arc<str>) -> &mut Vec<Revocation> {
-        let known = self
-            .revocations
-            .iter()
-            .position(|(other, _)| other == source);
-        let at = known.unwrap_or_else(|| {
-            self.revocations.push((Arc::clone(source), Vec::new()));
-            self.revocations.len() - 1
-        });
-        &mut self.revocations[at].1
     }
 }
 
