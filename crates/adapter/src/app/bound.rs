@@ -56,12 +56,12 @@ impl Bound {
         open_files::raise(xds.max_streams_per_client);
         let tls = Arc::clone(&prepared.xds_tls);
         let xds = TlsListener::bind(&xds.host, xds.port.get(), tls).await?;
-        let admin = &config.adapter.admin;
-        let api = Api::new(Access::new(&admin.read_token, &admin.manage_token));
+        let api = api(&config);
+        let admin = Admin::new(health.clone(), Arc::new(page)).merge(api.routes());
         let tls = Arc::clone(&prepared.admin_tls);
-        let admin = Admin::new(health.clone(), Arc::new(page))
-            .merge(api.routes())
-            .bind(&admin.host, admin.port.get(), Some(tls))
+        let section = &config.adapter.admin;
+        let admin = admin
+            .bind(&section.host, section.port.get(), Some(tls))
             .await?;
         let addresses = Addresses {
             xds: xds.local_addr(),
@@ -153,4 +153,10 @@ impl Bound {
             feed,
         })
     }
+}
+
+/// Who may ask it, by the configuration.
+fn api(config: &Config) -> Api {
+    let admin = &config.adapter.admin;
+    Api::new(Access::new(&admin.read_token, &admin.manage_token))
 }
