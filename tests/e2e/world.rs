@@ -22,6 +22,9 @@ use crate::{
     eventually::eventually,
 };
 
+/// How long an answer to a test may take, on a machine that has much else to do.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Tests that hear each other's events would revoke each other's tokens.
 const VHOSTS: usize = 80;
 
@@ -226,6 +229,7 @@ impl World {
             .stack
             .client()
             .get(format!("{}{page}", self.var(url)))
+            .timeout(PATIENCE)
             .send()
             .await
             .unwrap();
@@ -266,7 +270,7 @@ impl World {
         let url = self
             .var("TOKEN_URL")
             .replace("/oauth2/token", "/standin/v1/revocations");
-        let request = self.stack.client().post(url);
+        let request = self.stack.client().post(url).timeout(PATIENCE);
         let request = request.basic_auth(self.var("ADMIN_USER"), Some(self.var("ADMIN_PASSWORD")));
         let answer = request
             .json(&serde_json::json!({ "count": count }))
@@ -284,14 +288,15 @@ impl World {
     /// A page of the stand-in.
     pub(crate) async fn standin_page(&self, page: &str) -> String {
         let url = self.var("TOKEN_URL").replace("/oauth2/token", page);
-        let answer = self.stack.client().get(url).send().await.unwrap();
+        let request = self.stack.client().get(url).timeout(PATIENCE);
+        let answer = request.send().await.unwrap();
         answer.text().await.unwrap()
     }
 
     /// What the adapter answers who may read its receipts.
     pub(crate) async fn receipt(&self, page: &str) -> serde_json::Value {
         let url = format!("{}/v1/{page}", self.var("ADAPTER_ADMIN_URL"));
-        let request = self.stack.client().get(url);
+        let request = self.stack.client().get(url).timeout(PATIENCE);
         let request = request.basic_auth(self.var("ADMIN_USER"), Some(self.var("ADMIN_PASSWORD")));
         request.send().await.unwrap().json().await.unwrap()
     }

@@ -20,7 +20,10 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use crate::{port::Port, world::World};
+use crate::{
+    port::Port,
+    world::{PATIENCE, World},
+};
 
 /// How the list is answered for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -242,7 +245,7 @@ fn head(status: u16, length: usize, off: i64) -> Vec<u8> {
 
 impl Source {
     async fn list(&self) -> Vec<u8> {
-        let request = self.client.get(&self.url);
+        let request = self.client.get(&self.url).timeout(PATIENCE);
         let request = request.basic_auth(&self.user, Some(&self.password));
         let answer = request.send().await.unwrap().error_for_status().unwrap();
         answer.bytes().await.unwrap().to_vec()

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::world::{PATIENCE, World};
 
 /// Everything that must be revoked in the end, and nothing else.
 pub(crate) type Published = BTreeSet<String>;
@@ -36,6 +36,7 @@ impl World {
         let request = self
             .http()
             .post(url)
+            .timeout(PATIENCE)
             .basic_auth(self.var("ADMIN_USER"), Some(self.var("ADMIN_PASSWORD")));
         let answer = request.json(body).send().await.unwrap();
         assert_eq!(answer.status(), 200, "{call}");

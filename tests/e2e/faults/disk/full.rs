@@ -32,7 +32,10 @@ const FILE_SYSTEM: &str =
 /// Most deliveries that the adapter may hold unacknowledged.
 const PREFETCH: f64 = 1_000.0;
 
-const BATCH: usize = 1_000;
+const BATCH: usize = 300;
+
+/// How much longer identifiers are than others: the disk is full sooner.
+const LONG: usize = 400;
 
 const FAILURES: &str = "rescind_ledger_commit_failures_total";
 
@@ -121,7 +124,8 @@ impl Filling {
 
     async fn publish(&mut self, chance: &mut StdRng) {
         let count = chance.random_range(1..=BATCH);
-        let more = identifiers(chance, count);
+        let long = |id| format!("{id}{}", "-".repeat(LONG));
+        let more: Vec<_> = identifiers(chance, count).into_iter().map(long).collect();
         let events = more.iter().map(|id| event("JWT", id));
         self.hub.publish_all(events).await;
         self.published.extend(more);
