@@ -428,15 +428,18 @@ impl World {
 
     /// A channel to the adapter, as an enforcer.
     pub(crate) async fn xds_channel(&self) -> Channel {
+        self.try_xds_channel().await.unwrap()
+    }
+
+    /// The same to one that may not let us in yet.
+    pub(crate) async fn try_xds_channel(&self) -> Result<Channel, Error> {
         let identity = self.xds_identity();
         let (address, name, ca) = (
             self.var("XDS_ADDR"),
             self.var("XDS_SERVER_NAME"),
             self.var("CA_CERT"),
         );
-        channel(&address, &name, &ca, Some(&identity))
-            .await
-            .unwrap()
+        channel(&address, &name, &ca, Some(&identity)).await
     }
 
     /// A channel to the enforcer.
