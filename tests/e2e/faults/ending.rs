@@ -63,12 +63,13 @@ pub(crate) async fn the_list_says_nothing_new(
     Applied::everything(world).await.is_exactly(published);
 }
 
-/// Asks for the list by the event that is for that, and waits until it is read.
+/// Asks for the list by the event that is for that, and waits until it is read: the adapter leaves the control plane in peace
+/// for as long as the last reading took, a minute at the most, and takes as long again.
 pub(crate) async fn read_list_again(world: &World, hub: &Hub) {
     let before = world.lists_read().await;
     hub.publish(BATCH_EVENT).await;
     let ask = || world.lists_read();
-    eventually(Duration::from_secs(30), ask, |read| *read > before).await;
+    eventually(Duration::from_secs(180), ask, |read| *read > before).await;
 }
 
 /// "Fetch the whole list again."
