@@ -2,18 +2,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::Context as _;
 use futures_util::TryStreamExt as _;
-use rescind_carry::{CONNECTION_WINDOW, MAX_METADATA, MOST_CALLS, STREAM_WINDOW};
+use rescind_carry::MAX_METADATA;
 use rescind_proto::rescind::v1::peer_service_server::PeerServiceServer;
 use rescind_proto::wso2::discovery::service::keymgt::revoked_token_discovery_service_server as discovery;
 use rescind_runtime::{Health, tls::TlsListener};
 use rescind_xds::server::{self, Handle, Settings, TokenService};
 use tokio_util::sync::CancellationToken;
-use tonic::{service::Routes, transport::Server};
+use tonic::service::Routes;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 mod connection;
+mod http2;
 mod loading;
 pub(crate) mod open_files;
 
@@ -27,14 +27,6 @@ use crate::{
     publication::Publication,
     roster::Roster,
 };
-
-/// A client on a dead path notices nothing by itself; it answers pings.
-const PING: Duration = Duration::from_secs(30);
-const PING_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Streams on one connection: the original client opens another one after each NACK, and with few allowed its ACKs queue
-/// inside it for ever. As many as may be carried, and as many again: those of revoked tokens have a limit of their own.
-const STREAMS: u32 = 2 * MOST_CALLS as u32;
 
 /// What asks for health is a name.
 const HEALTH_REQUEST: usize = 4096;
@@ -119,17 +111,10 @@ impl Discovery {
             }
             streams.drain().await;
         };
-        let mut server = Server::builder()
-            .http2_keepalive_interval(Some(PING))
-            .http2_keepalive_timeout(Some(PING_TIMEOUT))
-            .max_concurrent_streams(STREAMS)
-            .http2_max_header_list_size(passthrough.as_ref().map(|_| MAX_METADATA))
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW);
-        if let Some(age) = max_connection_age {
-            // GOAWAY goes out then; the streams themselves end a little later, each at its own time.
-            server = server.max_connection_age(age);
-        }
+        let http2 = http2::Settings {
+            header_list: passthrough.as_ref().map(|_| MAX_METADATA),
+            max_age: max_connection_age,
+        };
         let own = Routes::default()
             .add_service(service)
             .add_service(peers)
@@ -137,9 +122,8 @@ impl Discovery {
             .prepare();
         let front = Front::new(own, passthrough, allowed);
         let connections = listener.map_ok(Connection::new);
-        let server = server.serve_with_incoming_shutdown(front, connections, drained);
         tokio::select! {
-            served = server => served.context("the xDS server has failed"),
+            () = http2::serve(connections, front, http2, drained) => Ok(()),
             never = report(&reporter, &health) => match never {},
         }
     }

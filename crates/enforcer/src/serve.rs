@@ -21,7 +21,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _};
+use futures_util::Stream;
 use http::{Request, Response};
 use hyper::{
     body::Incoming,
@@ -29,10 +29,8 @@ use hyper::{
     service::Service,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    task::JoinSet,
-};
+use rescind_runtime::net::serve_each;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
@@ -72,26 +70,11 @@ where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let mut connections = JoinSet::new();
-    {
-        // Closed before the connections are waited for: who comes now finds another server.
-        let mut incoming = pin!(incoming);
-        loop {
-            tokio::select! {
-                () = drain.cancelled() => break,
-                accepted = incoming.next() => match accepted {
-                    Some(Ok(io)) => {
-                        connections.spawn(connection(io, service.clone(), limits, drain.clone()));
-                    }
-                    // One that is not there any more.
-                    Some(Err(_)) => {}
-                    None => break,
-                },
-                Some(_) = connections.join_next() => {}
-            }
-        }
-    }
-    while connections.join_next().await.is_some() {}
+    let drained = drain.cancelled();
+    serve_each(incoming, drained, |io| {
+        connection(io, service.clone(), limits, drain.clone())
+    })
+    .await;
 }
 
 /// Serves one connection to its end.

@@ -1,12 +1,15 @@
-//! Binding, with an error that says who holds the port.
+//! Binding, with an error that says who holds the port; and the connections that come to it.
 
 mod holder;
+mod serving;
 
 use std::io;
 use std::net::SocketAddr;
 
 use thiserror::Error;
 use tokio::net::TcpListener;
+
+pub use serving::serve_each;
 
 /// Why a port could not be bound.
 #[derive(Debug, Error)]

@@ -27,6 +27,7 @@ use crate::testing::{certificates::Authority, soon, token};
 
 mod connections;
 mod headers;
+mod http2;
 mod loading;
 mod loops;
 mod partial;

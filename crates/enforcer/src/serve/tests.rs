@@ -3,6 +3,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering::SeqCst},
 };
 
+use futures_util::StreamExt as _;
 use http_body_util::{BodyExt as _, Full};
 use hyper::{client::conn::http2::SendRequest, service::service_fn};
 use hyper_util::rt::TokioExecutor;

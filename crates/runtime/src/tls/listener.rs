@@ -40,8 +40,8 @@ const READY: usize = 64;
 /// The pause after an accept that failed for want of descriptors or memory.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
-/// Listens for TLS connections. A [`Stream`] for tonic's `serve_with_incoming`, and a [`Listener`](axum::serve::Listener)
-/// for axum. Dropping it closes the port and ends the handshakes in flight.
+/// Listens for TLS connections. A [`Stream`] for [`serve_each`](net::serve_each) and tonic's `serve_with_incoming`, and a
+/// [`Listener`](axum::serve::Listener) for axum. Dropping it closes the port and ends the handshakes in flight.
 #[derive(Debug)]
 pub struct TlsListener {
     address: SocketAddr,

@@ -4,7 +4,6 @@ use rescind_proto::google::{
     protobuf::{Struct, Value, value::Kind},
     rpc,
 };
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
 
@@ -61,16 +60,21 @@ fn first(instance: &str) -> DiscoveryRequest {
     }
 }
 
-struct Served {
-    authority: Authority,
+pub(super) struct Served {
+    pub(super) authority: Authority,
     _directory: TempDir,
-    addresses: Addresses,
+    pub(super) addresses: Addresses,
     stop: CancellationToken,
     running: tokio::task::JoinHandle<ExitCode>,
 }
 
 /// An adapter with one token in its ledger.
-async fn served() -> Served {
+pub(super) async fn served() -> Served {
+    served_with(|_| {}).await
+}
+
+/// One that is configured as `change` says.
+pub(super) async fn served_with(change: impl FnOnce(&mut Config)) -> Served {
     tls::install_crypto_provider();
     let authority = Authority::new();
     let directory = TempDir::new().unwrap();
@@ -79,6 +83,7 @@ async fn served() -> Served {
     drop(ledger);
     let mut config = config(&authority, &directory);
     config.adapter.admin.read_token = rescind_runtime::config::Secret::new("reads");
+    change(&mut config);
     let app = App::build(config).await.unwrap();
     Served {
         authority,
@@ -90,7 +95,7 @@ async fn served() -> Served {
 }
 
 impl Served {
-    async fn stop(self) {
+    pub(super) async fn stop(self) {
         self.stop.cancel();
         assert_eq!(soon(self.running).await.unwrap(), ExitCode::SUCCESS);
     }
@@ -157,54 +162,3 @@ async fn it_is_shown_whence_a_client_connects() {
     );
     served.stop().await;
 }
-
-/// The original client notices a dead path by nothing of its own: it answers pings.
-#[tokio::test]
-async fn an_idle_connection_is_pinged_and_closed_where_no_answer_comes() {
-    let served = served().await;
-    let mut idle = mute(&served).await;
-    // From here on nothing happens but time.
-    tokio::time::pause();
-    let start = tokio::time::Instant::now();
-    let mut pinged = None;
-    while let Some((kind, acknowledges)) = frame(&mut idle).await {
-        if (kind, acknowledges) == (PING, false) {
-            pinged = Some(start.elapsed());
-        }
-    }
-    let (pinged, closed) = (pinged.expect("a ping"), start.elapsed());
-    tokio::time::resume();
-    let seconds = (pinged.as_secs(), (closed - pinged).as_secs());
-    assert!(seconds.0 >= 30 && seconds.1 >= 10, "{seconds:?}");
-    served.stop().await;
-}
-
-/// A connection that has begun to speak HTTP/2, and says no more.
-async fn mute(served: &Served) -> tokio_rustls::client::TlsStream<tokio::net::TcpStream> {
-    let (cert, key) = served.authority.identity("enforcer");
-    let trust = tls::Trust::load(served.authority.ca()).unwrap();
-    let identity = tls::Identity::new(cert, key);
-    let tls = tls::client_config(&trust, Some(&identity), tls::ALPN_H2).unwrap();
-    let connector = tokio_rustls::TlsConnector::from(tls);
-    let socket = tokio::net::TcpStream::connect(served.addresses.xds).await;
-    let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
-    let connecting = connector.connect(name, socket.unwrap());
-    let mut stream = soon(connecting).await.unwrap();
-    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
-    stream.write_all(preface).await.unwrap();
-    stream.write_all(&settings).await.unwrap();
-    stream
-}
-
-/// The kind of the next frame, and whether it acknowledges one; `None` at the end.
-async fn frame(stream: &mut (impl AsyncRead + Unpin)) -> Option<(u8, bool)> {
-    let mut head = [0; 9];
-    stream.read_exact(&mut head).await.ok()?;
-    let [a, b, c, kind, flags, ..] = head;
-    let mut body = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
-    stream.read_exact(&mut body).await.ok()?;
-    Some((kind, flags & 1 == 1))
-}
-
-const PING: u8 = 6;

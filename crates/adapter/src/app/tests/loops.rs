@@ -11,7 +11,7 @@ use super::*;
 async fn front(authority: &Authority, directory: &TempDir, port: u16, original: u16) -> App {
     let mut config = config(authority, directory);
     config.adapter.xds.port = Port::new(port).unwrap();
-    // Who may not subscribe is not carried, and so goes nowhere round.
+    // Whose certificate may not subscribe is refused, and so goes round nowhere.
     config.adapter.xds.allowed_clients.push("adapter".into());
     config.adapter.xds.passthrough.address = format!("127.0.0.1:{original}");
     config.adapter.xds.passthrough.server_name = "localhost".into();
