@@ -75,6 +75,10 @@ pub trait Watch: fmt::Debug + Send + Sync {
     /// A client has taken a response: it had everything up to `from`, and has it up to `to`.
     fn acked(&self, client: &Client, from: Position, to: Position);
 
+    /// A client that has taken all that it was sent has come to `to`, which was the head, by what is not sent to it. Where the
+    /// head has moved since, some of that may have been replaced by what lies beyond.
+    fn passed(&self, client: &Client, to: Position);
+
     /// A stream goes for all that there is from now on, or for a part of it; or what it has taken is sent to it anew. Its
     /// client counts as having everything up to `acked`.
     fn subscribed(&self, client: &Client, to_all: bool, acked: Position);
