@@ -70,6 +70,8 @@ struct Live {
     stream: u64,
     row: u64,
     acked: u64,
+    /// Up to here it came without a word, the last time that it did: it is no time to an ACK.
+    passed: u64,
     /// Where the head was when it opened: what was published before is not counted as pushed to it.
     head: u64,
     method: Method,

@@ -46,6 +46,7 @@ impl Pending {
         let mut reached = 0;
         for stream in live.filter(|stream| stream.head < position) {
             match stream.acked >= position {
+                true if stream.passed >= position => {}
                 true => reached += 1,
                 false => left += 1,
             }
@@ -75,6 +76,16 @@ impl Pending {
             if group.position > from && head < group.position {
                 group.left = group.left.saturating_sub(1);
                 self.delivered.push(group.received_at.elapsed());
+            }
+        }
+        self.complete();
+    }
+
+    /// A stream that opened at `head` gets nothing of what lies after `from` up to `to`.
+    pub(super) fn passed(&mut self, from: u64, to: u64, head: u64) {
+        for group in &mut self.groups {
+            if group.position > from && group.position <= to && head < group.position {
+                group.left = group.left.saturating_sub(1);
             }
         }
         self.complete();
@@ -122,6 +133,7 @@ mod tests {
             stream: 0,
             row: 0,
             acked,
+            passed: 0,
             head,
             method: Method::DeltaRange,
             takes_all: true,
@@ -161,6 +173,23 @@ mod tests {
         assert_eq!(counts(&mut pending), (1, 1));
         pending.publish(7, Instant::now(), [live(7, 4)].into_iter());
         assert_eq!(counts(&mut pending), (1, 1));
+    }
+
+    #[test]
+    fn who_gets_nothing_is_not_waited_for_and_is_no_delivery() {
+        let mut pending = Pending::default();
+        pending.publish(5, Instant::now(), [live(4, 4), live(4, 4)].into_iter());
+        pending.passed(4, 5, 4);
+        assert_eq!(counts(&mut pending), (0, 0));
+        pending.acked(4, 5, 4);
+        assert_eq!(counts(&mut pending), (1, 1));
+        // One that was quicker than the note of the publication.
+        let passed = Live {
+            passed: 6,
+            ..live(6, 4)
+        };
+        pending.publish(6, Instant::now(), [passed].into_iter());
+        assert_eq!(counts(&mut pending), (0, 0));
     }
 
     #[test]

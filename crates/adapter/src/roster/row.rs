@@ -157,6 +157,12 @@ impl Row {
         }
     }
 
+    /// The same without a word from any of them.
+    pub(super) fn passed(&mut self, lowest: Option<u64>) {
+        self.lowest = lowest;
+        self.dirty = true;
+    }
+
     /// One that takes a part has answered.
     pub(super) fn acked_a_part(&mut self, to: u64, now: UnixMillis) {
         if self.subscribes_to_all {

@@ -140,6 +140,26 @@ fn an_older_enforcer_cannot_enforce_an_application_and_who_refused_something_can
 }
 
 #[test]
+fn who_passes_what_is_not_sent_to_it_has_what_is_there_unless_more_is_to_come() {
+    let mut fixture = fixture();
+    let names = client(1, "names", Method::DeltaNames);
+    fixture.opened(&names, 3);
+    let standing = |fixture: &Fixture, sequence| fixture.standings(sequence, false)[0].1;
+    fixture.roster.passed(&names, Position(4));
+    assert_eq!(standing(&fixture, 4), Standing::Missing, "the head is at 5");
+    fixture.roster.passed(&names, Position(5));
+    assert_eq!(standing(&fixture, 5), Standing::Acked);
+    assert_eq!(fixture.roster.receipts(None)[0].row.state, "NOT_SENT");
+
+    fixture.ledger.append(&[token("f")]).unwrap();
+    fixture.roster.passed(&names, Position(5));
+    assert_eq!(standing(&fixture, 6), Standing::Missing);
+    // What was not said of it while it was here does not count when it is away.
+    fixture.roster.closed(&names, Position(6));
+    assert_eq!(fixture.roster.receipts(None)[0].acked, 5);
+}
+
+#[test]
 fn who_is_away_has_what_it_acked_durably_and_is_gone_once_it_refuses_everything() {
     let fixture = fixture();
     let (ours, old) = (

@@ -20,6 +20,7 @@ impl Watch for Roster {
             stream: client.stream,
             row: id,
             acked: acked.0,
+            passed: 0,
             head: head.0,
             method: client.method,
             takes_all: row::takes_all(client),
@@ -62,9 +63,10 @@ impl Watch for Roster {
         };
         match (stream.subscription, places.get_mut(&stream.row)) {
             (Subscription::All, Some(places)) => {
+                // What it passed and was not said to have passed is taken with this.
+                pending.acked(from.0.min(stream.acked), to.0, stream.head);
                 places.go(stream.acked, to.0);
                 stream.acked = to.0;
-                pending.acked(from.0, to.0, stream.head);
                 row.acked(places.lowest(), now);
             }
             (Subscription::Part, _) => {
@@ -73,6 +75,36 @@ impl Watch for Roster {
             }
             // It left what it held; what it answers now says nothing of that.
             _ => row.seen(now),
+        }
+        self.observe(pending);
+    }
+
+    fn passed(&self, client: &Client, to: Position) {
+        // Else something that is still to be sent may have replaced what lay before. It comes, or the client passes that too.
+        if self.0.reader.head().sequence != to.0 {
+            return;
+        }
+        let mut state = self.state();
+        let State {
+            live,
+            rows,
+            places,
+            pending,
+            ..
+        } = &mut *state;
+        let Some(stream) = live.get_mut(&client.stream) else {
+            return;
+        };
+        let row = rows.get_mut(&stream.row);
+        let Some((row, places)) = row.zip(places.get_mut(&stream.row)) else {
+            return;
+        };
+        if stream.subscription == Subscription::All {
+            pending.passed(stream.acked, to.0, stream.head);
+            places.go(stream.acked, to.0);
+            stream.acked = to.0;
+            stream.passed = to.0;
+            row.passed(places.lowest());
         }
         self.observe(pending);
     }
@@ -127,7 +159,8 @@ impl Watch for Roster {
             return;
         };
         let acked = match stream.subscription {
-            Subscription::All => acked.0,
+            // It may have passed something since, of which nothing was said because the head had moved.
+            Subscription::All => acked.0.min(stream.acked),
             Subscription::Left | Subscription::Part => 0,
         };
         if stream.subscription == Subscription::All {

@@ -1,7 +1,11 @@
-//! What one client may hold of the server: streams, counted from their opening, and requests that are on their way.
+//! What one client may hold of the server: streams, counted from their opening, requests that are on their way, and pages
+//! that are not read.
 //!
 //! A stream costs something before its first request, and a request before its last byte. So both are counted when they
 //! begin, for the connection and for the identity; what is counted is given back when it is dropped.
+
+mod pages;
+mod tally;
 
 use std::{
     collections::HashMap,
@@ -13,25 +17,32 @@ use std::{
 
 use tonic::Status;
 
+use self::tally::Tally;
 use super::{Settings, peer::Peer};
+
+pub(super) use self::pages::PageRoom;
 
 /// What is open and under way on one connection; part of its [`Peer`].
 #[derive(Debug, Default)]
 pub(super) struct Load {
     streams: AtomicUsize,
     bytes: AtomicUsize,
+    /// Pages that are not read, in bytes.
+    pages: AtomicUsize,
 }
 
 /// What all connections hold together.
 #[derive(Debug)]
 pub(super) struct Admission {
     settings: Arc<Settings>,
-    /// How many streams are open, by identity.
-    streams: Mutex<HashMap<String, usize>>,
+    /// How many streams are open.
+    streams: Tally,
     /// Under which `instanceIdentifier` streams are open, and how many, by identity: of those that are not to be shared.
     names: Mutex<HashMap<String, HashMap<String, usize>>>,
     /// Large requests that are on their way, in bytes.
     bytes: AtomicUsize,
+    /// Pages that are not read, in bytes.
+    pages: Tally,
 }
 
 /// A stream that is counted.
@@ -61,9 +72,10 @@ impl Admission {
     pub(super) fn new(settings: Arc<Settings>) -> Arc<Self> {
         Arc::new(Self {
             settings,
-            streams: Mutex::default(),
+            streams: Tally::default(),
             names: Mutex::default(),
             bytes: AtomicUsize::new(0),
+            pages: Tally::default(),
         })
     }
 
@@ -75,15 +87,13 @@ impl Admission {
                 "too many streams are open on this connection",
             ));
         }
-        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-        let open = streams.entry(peer.identity().to_owned()).or_default();
-        if *open >= self.settings.max_streams {
+        let most = self.settings.max_streams;
+        if !self.streams.take(peer.identity(), 1, most) {
             give_back(&load.streams, 1);
             return Err(Status::resource_exhausted(
                 "too many streams are open for this client's certificate",
             ));
         }
-        *open += 1;
         Ok(Admitted {
             admission: Arc::clone(self),
             peer: peer.clone(),
@@ -127,16 +137,6 @@ impl Admission {
         }
         if open.is_empty() {
             names.remove(identity);
-        }
-    }
-
-    fn release(&self, identity: &str) {
-        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(open) = streams.get_mut(identity) {
-            *open -= 1;
-            if *open == 0 {
-                streams.remove(identity);
-            }
         }
     }
 }
@@ -189,7 +189,7 @@ fn give_back(held: &AtomicUsize, less: usize) {
 impl Drop for Admitted {
     fn drop(&mut self) {
         give_back(&self.peer.load().streams, 1);
-        self.admission.release(self.peer.identity());
+        self.admission.streams.give_back(self.peer.identity(), 1);
     }
 }
 

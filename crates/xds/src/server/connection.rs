@@ -247,6 +247,11 @@ impl Connection {
         })
     }
 
+    /// Where the client of the stream has come by what is not sent to it, if it has since the last call.
+    pub(super) fn passed(&mut self, id: StreamId) -> Option<Position> {
+        self.sessions.get_mut(&id)?.passed.take()
+    }
+
     /// How the stream stands; `None` when it is not open.
     pub(super) fn standing(&self, id: StreamId) -> Option<Standing> {
         let session = self.sessions.get(&id)?;

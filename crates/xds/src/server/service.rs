@@ -17,19 +17,15 @@ use std::{
 
 use http::{HeaderValue, header::CONTENT_TYPE};
 use rescind_proto::{
-    envoy::service::discovery::v3::{DiscoveryRequest, DiscoveryResponse},
+    envoy::service::discovery::v3::DiscoveryResponse,
     wso2::discovery::service::keymgt::revoked_token_discovery_service_server::SERVICE_NAME,
 };
-use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{
-    Extensions, Request, Response, Status, Streaming,
-    body::Body,
-    codec::BufferSettings,
-    server::{Grpc, NamedService},
+    Extensions, Status, Streaming, body::Body, codec::BufferSettings, server::NamedService,
 };
 use tonic_prost::ProstCodec;
-use tower::{Service, service_fn};
+use tower::Service;
 use tracing::{error, warn};
 
 use super::{
@@ -130,22 +126,25 @@ impl Handle {
 
 impl<S> Inner<S> {
     /// The peer, if it may subscribe and has not too much open.
-    fn enter(&self, extensions: &Extensions) -> Result<(Peer, Admitted), Status> {
+    pub(super) fn enter(&self, extensions: &Extensions) -> Result<(Peer, Admitted), Status> {
         let peer = self.peer(extensions)?;
         let allowed = self.settings.admit.check(peer.identity());
         match allowed.and_then(|()| self.admission.admit(&peer)) {
             Ok(admitted) => Ok((peer, admitted)),
-            Err(status) => {
-                self.metrics.refused.inc();
-                warn!(
-                    address = peer.shown(),
-                    identity = peer.identity(),
-                    reason = status.message(),
-                    "xDS stream refused"
-                );
-                Err(status)
-            }
+            Err(status) => Err(self.refuse(&peer, status)),
         }
+    }
+
+    /// Counts and logs what is refused.
+    pub(super) fn refuse(&self, peer: &Peer, status: Status) -> Status {
+        self.metrics.refused.inc();
+        warn!(
+            address = peer.shown(),
+            identity = peer.identity(),
+            reason = status.message(),
+            "xDS stream refused"
+        );
+        status
     }
 
     fn peer(&self, extensions: &Extensions) -> Result<Peer, Status> {
@@ -204,42 +203,6 @@ impl<S: Source> TokenService<S> {
     }
 }
 
-/// One page.
-async fn fetch<S: Source>(
-    inner: Arc<Inner<S>>,
-    request: http::Request<Body>,
-) -> http::Response<Body> {
-    let admitted = match inner.enter(request.extensions()) {
-        Ok((_, admitted)) => admitted,
-        Err(status) => return status.into_http(),
-    };
-    let request = request.map(|body| Body::new(Requests::new(body, admitted)));
-    let limit = inner.settings.max_request_bytes;
-    let patience = inner.settings.first_request_timeout;
-    let page = service_fn(|request: Request<DiscoveryRequest>| {
-        let page = inner.page(&request);
-        async move { page }
-    });
-    let mut grpc =
-        Grpc::new(ProstCodec::default()).apply_max_message_size_config(Some(limit), None);
-    let answered = timeout(patience, grpc.unary(page, request)).await;
-    answered.unwrap_or_else(|_| Status::deadline_exceeded("no request came").into_http())
-}
-
-impl<S: Source> Inner<S> {
-    fn page(
-        &self,
-        request: &Request<DiscoveryRequest>,
-    ) -> Result<Response<DiscoveryResponse>, Status> {
-        if self.drain.is_cancelled() {
-            return Err(shutting_down());
-        }
-        let page = fetch::page(&*self.source, &self.settings, request.get_ref())?;
-        self.metrics.pages.inc();
-        Ok(Response::new(page))
-    }
-}
-
 /// No compression is offered, so a client that compresses all the same cannot be understood.
 fn check_encoding(request: &http::Request<Body>) -> Result<(), Status> {
     match request.headers().get("grpc-encoding") {
@@ -262,7 +225,7 @@ impl<S: Source> Service<http::Request<Body>> for TokenService<S> {
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         if request.uri().path().strip_prefix(PREFIX) == Some("FetchTokens") {
             let inner = Arc::clone(&self.inner);
-            return Box::pin(async move { Ok(fetch(inner, request).await) });
+            return Box::pin(async move { Ok(fetch::answer(inner, request).await) });
         }
         let answer = self.answer(request);
         Box::pin(ready(Ok(answer.unwrap_or_else(Status::into_http))))

@@ -45,6 +45,10 @@ pub struct Settings {
     pub small_request_bytes: usize,
     /// So much room is there for such requests together; on one connection, for one of the largest.
     pub large_requests_bytes: usize,
+    /// So many bytes of pages, counted from their making to the last byte that is sent, may be unread for one identity.
+    pub pages_bytes: usize,
+    /// So many of them on one connection.
+    pub pages_bytes_per_connection: usize,
     /// So many chunks of full syncs are under way at once; live pushes do not count.
     pub full_sync_places: usize,
     /// A chunk that is not ACKed within this time gives its place to another stream.
@@ -70,6 +74,10 @@ pub trait Watch: fmt::Debug + Send + Sync {
 
     /// A client has taken a response: it had everything up to `from`, and has it up to `to`.
     fn acked(&self, client: &Client, from: Position, to: Position);
+
+    /// A client that has taken all that it was sent has come to `to`, which was the head, by what is not sent to it. Where the
+    /// head has moved since, some of that may have been replaced by what lies beyond.
+    fn passed(&self, client: &Client, to: Position);
 
     /// A stream goes for all that there is from now on, or for a part of it; or what it has taken is sent to it anew. Its
     /// client counts as having everything up to `acked`.
@@ -123,6 +131,8 @@ impl Default for Settings {
             max_streams_per_connection: 1000,
             small_request_bytes: 16 * 1024,
             large_requests_bytes: 64 * 1024 * 1024,
+            pages_bytes: 64 * 1024 * 1024,
+            pages_bytes_per_connection: 16 * 1024 * 1024,
             full_sync_places: 16,
             place_time: Duration::from_secs(1),
             walk_pause: Duration::from_millis(50),

@@ -22,6 +22,7 @@ use crate::{
 mod ends;
 mod limits;
 mod timing;
+mod watched;
 
 async fn served(source: FakeSource) -> (Arc<FakeSource>, Served) {
     let source = Arc::new(source);

@@ -4,6 +4,7 @@ use rescind_proto::{
     envoy::service::discovery::v3::{DeltaDiscoveryRequest, DeltaDiscoveryResponse},
     google::protobuf::{Struct, Value, value::Kind},
 };
+use rescind_revocation::{Identifier, Revocation, UnixMillis};
 
 use super::*;
 
@@ -113,4 +114,46 @@ async fn who_subscribes_to_a_part_neither_proves_nor_blocks_and_who_leaves_the_w
     assert!(left.contains("\"missing\":1"), "{left}");
     stop.cancel();
     soon(running).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_takes_every_name_is_at_the_head_also_where_that_is_not_for_it() {
+    tls::install_crypto_provider();
+    let authority = Authority::new();
+    let directory = TempDir::new().unwrap();
+    let mut config = config(&authority, &directory);
+    config.adapter.admin.read_token = rescind_runtime::config::Secret::new("reads");
+    let app = App::build(config).await.unwrap();
+    let (addresses, stop, feed) = (app.addresses(), app.token(), app.feed());
+    let running = tokio::spawn(app.run());
+    let channel = channel(&authority, addresses.xds).await;
+    feed.revoke(vec![application(1)]).await.unwrap();
+    let mut names = Delta::open(&channel, "names", TYPE_URL, &["*"]).await;
+    names.take().await;
+    until(addresses.admin, "CANNOT").await;
+
+    // The same application again, twice: neither is sent, and the second version is nothing's any more.
+    for revoked_at in [2, 3] {
+        feed.revoke(vec![application(revoked_at)]).await.unwrap();
+    }
+    let enforcers = async {
+        loop {
+            let enforcers = read(addresses.admin, "/v1/enforcers").await;
+            if enforcers.contains("\"acked\":\"3-") {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(enforcers).await;
+    stop.cancel();
+    soon(running).await.unwrap();
+}
+
+fn application(revoked_at: u64) -> Revocation {
+    Revocation::App {
+        consumer_key: Identifier::new("consumer-key").unwrap(),
+        revoked_at: UnixMillis(revoked_at),
+        disbelieved: None,
+    }
 }

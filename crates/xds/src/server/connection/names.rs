@@ -303,10 +303,10 @@ impl Connection {
             }
             Found::TooLarge { at, bytes } => Ok(Step::TooLarge { at, bytes }),
             Found::Nothing { to, .. } => {
-                session.at = to;
-                session.acked = to;
+                let removals = form.removals(names, horizon, limits.chunk);
+                session.pass(to);
                 session.place = None;
-                Err(form.removals(names, horizon, limits.chunk))
+                Err(removals)
             }
         }
     }

@@ -204,9 +204,9 @@ impl Connection {
                 Some(self.send_range(id, source, ranges, Some(Carried { part, from, kind }), now))
             }
             Found::Nothing { to, .. } => {
-                session.at = to;
-                if !form.catches_up() {
-                    session.acked = to;
+                match form.catches_up() {
+                    true => session.at = to,
+                    false => session.pass(to),
                 }
                 None
             }

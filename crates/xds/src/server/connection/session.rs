@@ -25,6 +25,8 @@ pub(super) struct Session {
     pub(super) at: Position,
     /// The newest ACK, or where the client began.
     pub(super) acked: Position,
+    /// It has come there since it was last asked, by what is not sent to it.
+    pub(super) passed: Option<Position>,
     /// Where the head was when the stream opened: up to here its client catches up.
     pub(super) goal: Position,
     /// For a client that began with nothing: where it holds the whole set, as it was at the first answer.
@@ -110,6 +112,7 @@ impl Session {
             form: Form::Tokens,
             at: start,
             acked: start,
+            passed: None,
             goal,
             whole_at: None,
             waiting: None,
@@ -193,6 +196,15 @@ impl Session {
             Form::Range(form) if form.leaves_out_the_log() => self.acked,
             _ => waiting.unwrap_or(self.at),
         }
+    }
+
+    /// Its client has taken all that it was sent, and nothing up to `to`, the head, is still to be sent to it.
+    pub(super) fn pass(&mut self, to: Position) {
+        if to > self.acked {
+            self.passed = Some(to);
+        }
+        self.at = to;
+        self.acked = to;
     }
 
     /// Its client has taken what goes up to `to`.

@@ -74,11 +74,12 @@ impl Connection {
             }
             Found::Nothing { to, filtered } => {
                 let from = session.at;
-                session.at = to;
                 session.place = None;
                 if filtered || session.must_speak(head, now, heartbeat) {
+                    session.at = to;
                     return self.send_tokens(id, Load::empty(from, to), source, head, now);
                 }
+                session.pass(to);
                 Step::Wait(rescind.then(|| session.spoke_at + heartbeat))
             }
             Found::TooLarge { at, bytes } => Step::TooLarge { at, bytes },

@@ -155,11 +155,14 @@ impl<S: Source> OpenStream<S> {
         loop {
             let now = Instant::now();
             let source = &*self.inner.source;
-            let step = self
-                .shared
-                .lock()
-                .connection
-                .poll(self.id, source, head, now);
+            let (step, passed) = {
+                let connection = &mut self.shared.lock().connection;
+                let step = connection.poll(self.id, source, head, now);
+                (step, connection.passed(self.id))
+            };
+            if let (Some(to), Some(watcher)) = (passed, &self.inner.settings.watcher) {
+                watcher.passed(&self.client, to);
+            }
             match step {
                 Step::Send(sent) => self.send(*sent, outlet),
                 Step::Late => {
@@ -178,6 +181,7 @@ impl<S: Source> OpenStream<S> {
                         &source.version(at),
                         &format!("its {bytes} bytes do not fit in a response"),
                     );
+                    self.tell_change();
                 }
                 Step::Wait(until) => return Ok(until),
                 Step::Superseded => return Err(End::Superseded),

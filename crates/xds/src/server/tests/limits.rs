@@ -115,6 +115,36 @@ async fn a_page_is_not_waited_for_for_ever() {
     assert_eq!(start.elapsed().as_secs(), 30);
 }
 
+#[tokio::test]
+async fn pages_that_nobody_reads_are_few_on_a_connection() {
+    let source = Arc::new(FakeSource::new());
+    for n in 0..40_000 {
+        source.push(&format!("7f3a9d52-6c1e-4b7a-9f00-{n:012}"));
+    }
+    let settings = Settings {
+        pages_bytes_per_connection: 10 << 20,
+        ..Settings::default()
+    };
+    let server = Served::on_tcp(&source, settings).await;
+    let channel = server.connect().await;
+    let whole = String::from_utf8(framed(&classic("gw", "")).to_vec()).expect("text");
+    let asked = || Partial::send(&channel, "FetchTokens", Body::new(whole.clone()));
+    let unread = [asked().await, asked().await];
+    assert_eq!(asked().await.end().await.as_deref(), Some("8"));
+    // Who reads them has as many as it likes.
+    let mut other = RevokedTokenDiscoveryServiceClient::new(server.connect().await)
+        .max_decoding_message_size(8 << 20);
+    for _ in 0..4 {
+        let page = other.fetch_tokens(classic("gw", "")).await;
+        assert!(!page.expect("a page").into_inner().resources.is_empty());
+    }
+    // There is room when the server has heard that nobody will read them.
+    drop(unread);
+    while asked().await.end().await.as_deref() != Some("0") {
+        tokio::task::yield_now().await;
+    }
+}
+
 async fn try_open(channel: &Channel) -> Result<Peer, tonic::Status> {
     let (requests, queue) = tokio::sync::mpsc::channel(8);
     requests.send(classic("gw", "")).await.expect("room");
@@ -164,11 +194,18 @@ impl Partial {
             pieces: pieces.into_iter().collect(),
             closed,
         };
+        Self {
+            open: Some(open),
+            ..Self::send(channel, method, Body::new(body)).await
+        }
+    }
+
+    async fn send(channel: &Channel, method: &str, body: Body) -> Self {
         let path = rescind_proto::wso2::discovery::service::keymgt::revoked_token_discovery_service_server::SERVICE_NAME;
         let request = http::Request::post(format!("http://server/{path}/{method}"))
             .header("content-type", "application/grpc")
             .header("te", "trailers")
-            .body(Body::new(body))
+            .body(body)
             .expect("a request");
         let mut channel = channel.clone();
         std::future::poll_fn(|context| channel.poll_ready(context))
@@ -177,7 +214,7 @@ impl Partial {
         let response = channel.call(request).await.expect("a response");
         Self {
             response,
-            open: Some(open),
+            open: None,
         }
     }
 
