@@ -225,7 +225,7 @@ impl Tasks {
     }
 
     /// Asks the other adapters whether they hold the same.
-    fn peers(&mut self, clients: Vec<PeerClient>, reader: &LedgerReader) -> Peers {
+    fn peers(&mut self, clients: Vec<PeerClient>, pace: Pace, reader: &LedgerReader) -> Peers {
         let addresses: Vec<_> = clients
             .iter()
             .map(|peer| peer.address().to_owned())
@@ -236,7 +236,7 @@ impl Tasks {
                 client,
                 peers: peers.clone(),
                 reader: reader.clone(),
-                pace: Pace::default(),
+                pace,
             };
             self.supervisor
                 .spawn("peer", task.run(self.supervisor.token()));

@@ -3,7 +3,8 @@
 //! ```text
 //! every 30 s: ask ──> equal                                   ──> so it stands
 //!              │       └ different: ask again each 2 s         ──> so it stands, once that has been so for 10 s:
-//!              │                                                   what is under way reaches one before the other
+//!              │                                                   what is under way reaches one before the other,
+//!              │                                                   see `Pace` for what takes longer
 //!              └──> no answer: not reachable; nothing is known of its set
 //! ```
 //!
@@ -23,6 +24,8 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::config::{LedgerSection, Seconds};
+
 mod client;
 mod metrics;
 mod service;
@@ -40,6 +43,27 @@ pub(crate) struct Pace {
     again: Duration,
     /// For how long it must, to be said to.
     settle: Duration,
+    /// The same while there are as many entries here as there, which differ in their ends alone, most likely.
+    settle_ends: Duration,
+}
+
+impl Pace {
+    /// For ledgers that are kept so.
+    pub(crate) fn of(ledger: &LedgerSection) -> Self {
+        match ledger.retain_unknown {
+            Seconds(0) => Self::default(),
+            _ => Self::moving_ends(),
+        }
+    }
+
+    /// Where what has no known expiry is given an end: each adapter moves those when it reads the list, every five minutes,
+    /// and not when the other one does.
+    fn moving_ends() -> Self {
+        Self {
+            settle_ends: Duration::from_secs(600),
+            ..Self::default()
+        }
+    }
 }
 
 impl Default for Pace {
@@ -48,6 +72,7 @@ impl Default for Pace {
             every: Duration::from_secs(30),
             again: Duration::from_secs(2),
             settle: Duration::from_secs(10),
+            settle_ends: Duration::from_secs(10),
         }
     }
 }
@@ -132,8 +157,28 @@ struct Seen {
     peer: Peer,
     /// Since when every answer differed.
     different: Option<(Instant, u64)>,
+    /// The same of how many entries there are.
+    more_or_less: Option<Instant>,
     /// The first answer, or the first failure, is told.
     asked: bool,
+}
+
+impl Seen {
+    /// Since when the sets differ, by the wall clock, once that has been so for long enough; `None` before.
+    fn differs(&mut self, compared: &Compared, pace: Pace, now: Instant) -> Option<u64> {
+        let (since, at) = *self.different.get_or_insert((now, compared.at));
+        if compared.ours == compared.theirs {
+            self.more_or_less = None;
+        } else {
+            self.more_or_less.get_or_insert(now);
+        }
+        let has_been = |since, settle| now.saturating_duration_since(since) >= settle;
+        let stands = has_been(since, pace.settle_ends)
+            || self
+                .more_or_less
+                .is_some_and(|since| has_been(since, pace.settle));
+        stands.then_some(at)
+    }
 }
 
 impl PeerTask {
@@ -174,14 +219,13 @@ impl PeerTask {
             if seen.peer.differs_since.take().is_some() {
                 info!(peer, "The other adapter holds the same set again");
             }
-            seen.different = None;
+            (seen.different, seen.more_or_less) = (None, None);
             seen.peer.compared = Some(compared);
             return self.pace.every;
         }
-        let (since, at) = *seen.different.get_or_insert((now, compared.at));
-        if now.saturating_duration_since(since) < self.pace.settle {
+        let Some(at) = seen.differs(&compared, self.pace, now) else {
             return self.pace.again;
-        }
+        };
         if seen.peer.differs_since.is_none() {
             let (here, there) = (compared.ours, compared.theirs);
             warn!(peer, here, there, "The other adapter holds another set");

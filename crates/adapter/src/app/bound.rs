@@ -21,6 +21,7 @@ use crate::{
     ingest::Writer,
     opening,
     peer::Allowed,
+    peers::Pace,
     prepare::{Prepared, prepare},
     roster::Store,
     serving::{self, Discovery, open_files},
@@ -142,7 +143,7 @@ impl Bound {
             Arc::clone(&tasks.metrics.xds),
         )
         .carrying(tasks.passthrough(prepared.original.as_ref(), &config)?);
-        let peers = tasks.peers(prepared.peers, &reader);
+        let peers = tasks.peers(prepared.peers, Pace::of(&config.ledger), &reader);
         api.serve(reader, roster, discovery.streams.clone(), peers, allowed);
         tasks.serve(xds, discovery);
         serving.done();

@@ -1,24 +1,31 @@
 //! A bound for what nobody said the expiry of, where the operator wants one.
 //!
 //! An unknown expiry is made a known one before it is committed, so that digests, horizons, enforcers and replicas have one
-//! more known expiry and nothing else to agree on. Three things must hold:
+//! more known expiry and nothing else to agree on. Four things must hold:
 //!
 //! - *The list is read every five minutes.* The same row must not make a new version each time, so the end lies on a grid
 //!   of a quarter of the bound: within one step every reading, event and replica gives the same second, and a union takes
 //!   care of the order.
 //! - *What the list still names stays revoked.* Each step moves its end on, long before it would be dropped; a bound from
 //!   the first receipt alone would let it go for as long as the list takes to come again.
+//! - *A long list does not move at once.* A million new versions would stand before the next revocation on every stream. So
+//!   each token has a grid of its own, by its identifier: one of 24, with their steps evenly apart. Not one of more: two
+//!   replicas that read the list minutes apart hold different ends for as long, and between two moves they must be seen to
+//!   hold the same.
 //! - *No clock drops it early.* The latest moment that is known counts, the ledger's own included: an end before the horizon
 //!   would be taken for old news and not be committed at all.
 
 use rescind_ledger::LedgerReader;
-use rescind_revocation::{Expiry, Revocation, UnixSeconds};
+use rescind_revocation::{Expiry, Revocation, TokenId, UnixSeconds};
 use tokio::time::Duration;
 
 use crate::catchup::ControlPlaneClock;
 
 /// The steps that the bound is cut into: the end moves on so often while something is listed.
 const STEPS: u64 = 4;
+
+/// The grids that tokens are spread over. With the shortest bound one of them moves every quarter of an hour.
+const GRIDS: u64 = 24;
 
 /// How long what has no known expiry is kept. The default is: always.
 #[derive(Debug, Clone, Default)]
@@ -42,21 +49,34 @@ impl RetainUnknown {
         };
         let good = ledger.source_good_at().unwrap_or_default();
         let now = self.clock.received().latest().max(good).second();
-        let end = end(now.max(ledger.horizon()), retain);
+        let heard = now.max(ledger.horizon());
         for revocation in revocations {
-            if let Revocation::Token { expiry, .. } = revocation
+            if let Revocation::Token { identifier, expiry } = revocation
                 && *expiry == Expiry::Unknown
             {
-                *expiry = end;
+                *expiry = end(heard, retain, grid(identifier.id()));
             }
         }
     }
 }
 
-/// The end of the step that `heard` lies in, and the bound after that.
-fn end(heard: UnixSeconds, retain: u64) -> Expiry {
+/// The grid of a token: the same on every adapter, and about as many tokens on each, also where identifiers differ in a few
+/// bits only, as UUIDs made by the time do.
+fn grid(id: TokenId) -> u64 {
+    let bits = id.as_u128();
+    let mut mixed = bits as u64 ^ (bits >> 64) as u64;
+    // The finaliser of MurmurHash3.
+    for factor in [0xFF51_AFD7_ED55_8CCD, 0xC4CE_B9FE_1A85_EC53] {
+        mixed = (mixed ^ mixed >> 33).wrapping_mul(factor);
+    }
+    (mixed ^ mixed >> 33) % GRIDS
+}
+
+/// The end of the step of that grid that `heard` lies in, and the bound after that.
+fn end(heard: UnixSeconds, retain: u64, grid: u64) -> Expiry {
     let step = (retain / STEPS).max(1);
-    let next = (heard.0 / step + 1).saturating_mul(step);
+    let early = step * grid / GRIDS;
+    let next = (heard.0.saturating_add(early) / step + 1).saturating_mul(step) - early;
     Expiry::Known(UnixSeconds(next.saturating_add(retain))).capped()
 }
 
@@ -87,6 +107,18 @@ mod tests {
         Revocation::Token {
             identifier: Identifier::new(identifier).unwrap(),
             expiry,
+        }
+    }
+
+    /// The end of a token that is heard at `heard`, where the bound is a day.
+    fn end_of(name: &str, heard: u64) -> Expiry {
+        end(UnixSeconds(heard), DAY, grid(TokenId::of(name)))
+    }
+
+    fn second(expiry: Expiry) -> u64 {
+        match expiry {
+            Expiry::Known(UnixSeconds(second)) => second,
+            other => panic!("not known: {other:?}"),
         }
     }
 
@@ -124,21 +156,48 @@ mod tests {
 
     #[test]
     fn the_end_is_never_early_and_the_same_within_a_step() {
-        assert_eq!(end(UnixSeconds(0), DAY), known(STEP + DAY));
-        assert_eq!(end(UnixSeconds(STEP - 1), DAY), known(STEP + DAY));
-        assert_eq!(end(UnixSeconds(STEP), DAY), known(2 * STEP + DAY));
-        for heard in (FAR.0..FAR.0 + 3 * DAY).step_by(977) {
-            let Expiry::Known(UnixSeconds(end)) = end(UnixSeconds(heard), DAY) else {
-                panic!("not known");
-            };
-            assert!((heard + DAY + 1..=heard + DAY + STEP).contains(&end));
+        for grid in 0..GRIDS {
+            let first = STEP - STEP * grid / GRIDS;
+            for (heard, expected) in [
+                (0, first),
+                (first - 1, first),
+                (first, first + STEP),
+                (first + STEP - 1, first + STEP),
+                (first + STEP, first + 2 * STEP),
+            ] {
+                let end = end(UnixSeconds(heard), DAY, grid);
+                assert_eq!(end, known(expected + DAY), "{grid}: {heard}");
+            }
+            for heard in (FAR.0..FAR.0 + 3 * DAY).step_by(977) {
+                let end = second(end(UnixSeconds(heard), DAY, grid));
+                assert!((heard + DAY + 1..=heard + DAY + STEP).contains(&end));
+            }
         }
     }
 
     #[test]
     fn an_end_that_no_entry_can_say_is_never() {
         for heard in [Expiry::LAST_KNOWN.0, u64::MAX] {
-            assert_eq!(end(UnixSeconds(heard), DAY), Expiry::Never);
+            for grid in 0..GRIDS {
+                assert_eq!(end(UnixSeconds(heard), DAY, grid), Expiry::Never);
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_identifiers_are_like_each_grid_has_about_as_many() {
+        let opaque = |n: u64| format!("opaque-{n}");
+        // By the time, one after the other.
+        let version_1 = |n: u64| format!("{:08x}-1dd2-11b2-8080-0242ac120002", n * 160);
+        let version_7 =
+            |n: u64| format!("{:08x}-{:04x}-7000-8000-000000000000", n >> 16, n & 0xffff);
+        for name in [opaque, version_1, version_7] {
+            let mut tokens = [0; GRIDS as usize];
+            for n in 0..24_000 {
+                tokens[grid(TokenId::of(&name(n))) as usize] += 1;
+            }
+            let even = tokens.iter().all(|tokens| (800..1200).contains(tokens));
+            assert!(even, "{}: {tokens:?}", name(0));
         }
     }
 
@@ -155,14 +214,17 @@ mod tests {
     async fn listed_and_heard_again_it_changes_nothing_until_a_step_has_passed() {
         let (retain, clock) = a_day(FAR);
         let running = prepared().retaining_unknown(retain).run();
-        let end = |steps| known((FAR.0 / STEP + 1 + steps) * STEP + DAY);
+        let end = |name, steps| end_of(name, FAR.0 + steps * STEP);
         heard(&running, token("a", Expiry::Unknown)).await;
         for _ in 0..3 {
             let list = ["a", "b"].map(|name| token(name, Expiry::Unknown));
             listed(&running, list.to_vec()).await;
             heard(&running, token("a", Expiry::Unknown)).await;
         }
-        assert_eq!(held(&running), [token("a", end(0)), token("b", end(0))]);
+        assert_eq!(
+            held(&running),
+            [token("a", end("a", 0)), token("b", end("b", 0))]
+        );
         assert_eq!(running.sequence(), 2);
 
         // "a" is in the list no more: its end stays where it was.
@@ -171,27 +233,53 @@ mod tests {
             let list = vec![token("b", Expiry::Unknown)];
             assert_eq!(listed(&running, list).await, changed);
         }
-        assert_eq!(held(&running), [token("a", end(0)), token("b", end(1))]);
+        assert_eq!(
+            held(&running),
+            [token("a", end("a", 0)), token("b", end("b", 1))]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_long_list_moves_in_24_even_parts_each_token_once_a_step() {
+        let (retain, clock) = a_day(FAR);
+        let running = prepared().retaining_unknown(retain).run();
+        let list: Vec<_> = (0..2400)
+            .map(|n| token(&format!("opaque-{n}"), Expiry::Unknown))
+            .collect();
+        assert_eq!(listed(&running, list.clone()).await, 2400);
+        let mut moved = 0;
+        for part in 1..=GRIDS {
+            let at = UnixSeconds(FAR.0 + part * STEP / GRIDS);
+            clock.heard(at.into(), Instant::now());
+            let changed = listed(&running, list.clone()).await;
+            assert!((50..150).contains(&changed), "{part}: {changed}");
+            moved += changed;
+            // Between two parts nothing moves: the next reading says the same.
+            let later = UnixSeconds(at.0 + 600);
+            clock.heard(later.into(), Instant::now());
+            assert_eq!(listed(&running, list.clone()).await, 0, "{part}");
+        }
+        assert_eq!(moved, 2400);
     }
 
     #[tokio::test]
     async fn a_later_known_expiry_wins_and_an_earlier_one_changes_nothing() {
         let (retain, _) = a_day(FAR);
         let running = prepared().retaining_unknown(retain).run();
-        let end = (FAR.0 / STEP + 1) * STEP + DAY;
-        let later = token("later", known(end + 1));
+        let end = |name| second(end_of(name, FAR.0));
+        let later = token("later", known(end("later") + 1));
         let never = token("never", Expiry::Never);
         for name in ["later", "earlier", "never"] {
             heard(&running, token(name, Expiry::Unknown)).await;
         }
-        heard(&running, token("earlier", known(end - 1))).await;
+        heard(&running, token("earlier", known(end("earlier") - 1))).await;
         for better in [later.clone(), never.clone()] {
             heard(&running, better).await;
         }
         for name in ["later", "earlier", "never"] {
             heard(&running, token(name, Expiry::Unknown)).await;
         }
-        let expected = [token("earlier", known(end)), later, never];
+        let expected = [token("earlier", known(end("earlier"))), later, never];
         assert_eq!(held(&running), expected);
     }
 
@@ -209,17 +297,17 @@ mod tests {
         ledger.source_good(good).unwrap();
         let mut group = [token("a", Expiry::Unknown)];
         retain.apply(&mut group, &ledger.reader());
-        assert_eq!(group, [token("a", end(good.second(), DAY))]);
+        assert_eq!(group, [token("a", end_of("a", good.second().0))]);
     }
 
     #[tokio::test]
     async fn replicas_that_heard_it_in_another_order_agree() {
         let (retain, _) = a_day(FAR);
-        let end = (FAR.0 / STEP + 1) * STEP + DAY;
+        let end = |name| second(end_of(name, FAR.0));
         let what = [
             token("a", Expiry::Unknown),
-            token("a", known(end - 5)),
-            token("b", known(end + 5)),
+            token("a", known(end("a") - 5)),
+            token("b", known(end("b") + 5)),
             token("b", Expiry::Unknown),
         ];
         let mut digests = Vec::new();

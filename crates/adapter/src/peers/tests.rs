@@ -25,6 +25,7 @@ const FAST: Pace = Pace {
     every: Duration::from_millis(10),
     again: Duration::from_millis(5),
     settle: Duration::from_millis(30),
+    settle_ends: Duration::from_millis(30),
 };
 
 /// An adapter without a control plane, with these in its ledger.
@@ -179,6 +180,55 @@ async fn as_many_entries_and_others_are_another_set() {
     assert!(!differs.compared.unwrap().equal);
     assert_eq!(asking.metric("peer_sets_equal"), Some(0));
     assert_eq!(asking.metric("peer_entries_difference"), Some(0));
+}
+
+fn entries(ours: u64, theirs: u64) -> Compared {
+    Compared {
+        at: 7,
+        ledger: String::new(),
+        cursor: String::new(),
+        complete: true,
+        horizon: UnixSeconds(0),
+        ours,
+        theirs,
+        equal: false,
+    }
+}
+
+#[test]
+fn ends_that_move_with_each_ones_list_may_differ_for_longer() {
+    let start = Instant::now();
+    let at = |second| start + Duration::from_secs(second);
+    for (retain, ends) in [(0, 10), (86_400, 600)] {
+        let pace = Pace::of(&LedgerSection {
+            retain_unknown: Seconds(retain),
+            ..LedgerSection::default()
+        });
+        let mut seen = Seen::default();
+        assert_eq!(seen.differs(&entries(2, 2), pace, at(0)), None);
+        assert_eq!(seen.differs(&entries(2, 2), pace, at(ends - 1)), None);
+        assert_eq!(seen.differs(&entries(2, 2), pace, at(ends)), Some(7));
+    }
+}
+
+#[test]
+fn an_entry_more_counts_as_soon_also_while_ends_move() {
+    let start = Instant::now();
+    let at = |second| start + Duration::from_secs(second);
+    let (pace, mut seen) = (Pace::moving_ends(), Seen::default());
+    for (second, ours, expected) in [
+        (0, 2, None),
+        // One more, under way from here to there.
+        (100, 3, None),
+        (102, 2, None),
+        // One that stays.
+        (200, 3, None),
+        (209, 3, None),
+        (210, 3, Some(7)),
+    ] {
+        let found = seen.differs(&entries(ours, 2), pace, at(second));
+        assert_eq!(found, expected, "{second}");
+    }
 }
 
 #[tokio::test]

@@ -227,6 +227,7 @@ async fn rule_7_a_queue_that_is_deleted_in_silence_is_noticed() {
 async fn asked(kind: Kind, step_timeout: Duration) -> Fixture {
     let often = |config| HubConfig {
         queue_check: Duration::from_millis(20),
+        heartbeat: Duration::from_secs(60),
         step_timeout,
         ..config
     };
@@ -263,10 +264,14 @@ async fn rule_7_deliveries_go_on_while_the_check_is_unanswered() {
 #[tokio::test]
 async fn rule_7_a_check_that_is_never_answered_ends_it() {
     for kind in BOTH {
-        // All of the handshake has so long too, which a busy machine may need.
-        let mut fixture = asked(kind, Duration::from_secs(2)).await;
+        // All of the handshake has so long too, which a busy machine may need; and no heartbeat is due before.
+        let limit = Duration::from_secs(25);
+        let mut fixture = asked(kind, limit).await;
         fixture.peer.deliver(1, b"news").await;
         assert!(delivery(&mut fixture.messages).await.event.is_err());
+        tokio::time::pause();
+        tokio::time::advance(limit).await;
+        tokio::time::resume();
         let reason = fixture.lost_and_back().await;
         assert!(reason.ends_with("no answer to the queue check"), "{reason}");
     }

@@ -26,13 +26,16 @@ async fn streams_count_from_their_opening() {
         assert_eq!(refused(channel).await.code(), Code::ResourceExhausted);
     }
     drop(silent);
-    let mut peer = loop {
-        // They are gone when the server has heard of it.
-        match try_open(&one).await {
-            Ok(peer) => break peer,
-            Err(_) => tokio::task::yield_now().await,
+    // They are gone when the server has heard of it.
+    let opened = async {
+        loop {
+            match try_open(&one).await {
+                Ok(peer) => return peer,
+                Err(_) => tokio::task::yield_now().await,
+            }
         }
     };
+    let mut peer = in_time(opened).await;
     peer.take().await;
 }
 
@@ -80,13 +83,16 @@ async fn large_requests_that_do_not_come_to_an_end_have_so_much_room_together() 
     peer.take().await;
     held.drop_body();
     // There is room when the server has heard of it.
-    loop {
-        let whole = classic("gw", &"x".repeat(2 << 20));
-        let mut peer = Peer::open(&two, whole).await;
-        if peer.responses.message().await.is_ok() {
-            return;
+    let taken = async {
+        loop {
+            let whole = classic("gw", &"x".repeat(2 << 20));
+            let mut peer = Peer::open(&two, whole).await;
+            if peer.responses.message().await.is_ok() {
+                return;
+            }
         }
-    }
+    };
+    in_time(taken).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -140,9 +146,18 @@ async fn pages_that_nobody_reads_are_few_on_a_connection() {
     }
     // There is room when the server has heard that nobody will read them.
     drop(unread);
-    while asked().await.end().await.as_deref() != Some("0") {
-        tokio::task::yield_now().await;
-    }
+    let roomy = async {
+        while asked().await.end().await.as_deref() != Some("0") {
+            tokio::task::yield_now().await;
+        }
+    };
+    in_time(roomy).await;
+}
+
+/// Fails, instead of going on for ever, where what is tried again and again does not come.
+async fn in_time<T>(tried: impl Future<Output = T>) -> T {
+    let came = tokio::time::timeout(Duration::from_secs(60), tried).await;
+    came.expect("did not come")
 }
 
 async fn try_open(channel: &Channel) -> Result<Peer, tonic::Status> {

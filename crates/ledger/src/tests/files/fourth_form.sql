@@ -1,0 +1,48 @@
+-- A ledger as the fourth form of the schema left it: made by that version's program, closed, and printed.
+-- 1 a UUID, 2 `opaque` unknown, 3 an app, 4 a subject, 5 `opaque` never, 6 an app with a moment that was not believed,
+-- 7 `last`, of which nothing is said; opened again after 4.
+PRAGMA application_id = 1381188420;
+PRAGMA user_version = 4;
+CREATE TABLE epochs (
+    opening INTEGER PRIMARY KEY,
+    epoch   INTEGER NOT NULL UNIQUE,
+    first   INTEGER NOT NULL,
+    last    INTEGER
+) STRICT;
+INSERT INTO epochs VALUES(1,956770620,0,4);
+INSERT INTO epochs VALUES(2,3295515105,4,NULL);
+CREATE TABLE groups (
+    first    INTEGER PRIMARY KEY,
+    last     INTEGER NOT NULL,
+    checksum INTEGER NOT NULL,
+    entries  BLOB NOT NULL
+) STRICT;
+INSERT INTO groups VALUES(1,2,-4547105973074281256,X'104e330dbd75c64ab5a749b9497aa3521a80a4a7da0604066f7061717565');
+INSERT INTO groups VALUES(3,4,7347648611965031695,X'01036b65798098c59fe2310207736f6d656f6e658198c59fe23107555345525f4944');
+INSERT INTO groups VALUES(5,6,5079452729672722211,X'08066f706171756505056f7468657280e0f4bf87328080d194b574');
+INSERT INTO groups VALUES(7,7,-2759825276720593682,X'00046c61737480a8d6b907');
+CREATE TABLE meta (
+    name  TEXT PRIMARY KEY,
+    value INTEGER
+) STRICT;
+INSERT INTO meta VALUES('horizon',1699999800);
+INSERT INTO meta VALUES('checksum of epochs',4662096269274464738);
+INSERT INTO meta VALUES('complete',1);
+INSERT INTO meta VALUES('source_good_at',1720000060000);
+INSERT INTO meta VALUES('checksum of meta',-6625600200078109531);
+CREATE TABLE origins (
+    first    INTEGER PRIMARY KEY,
+    at       INTEGER,
+    source   INTEGER,
+    checksum INTEGER NOT NULL
+) STRICT;
+INSERT INTO origins VALUES(1,1720000000000,1,-2389244654035301928);
+INSERT INTO origins VALUES(3,1720000000000,2,-1923739520509677015);
+INSERT INTO origins VALUES(5,1720000000000,2,-2821338351339742460);
+INSERT INTO origins VALUES(7,NULL,NULL,-46758327604501424);
+CREATE TABLE sources (
+    id   INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+) STRICT;
+INSERT INTO sources VALUES(1,'list https://apim:9443/');
+INSERT INTO sources VALUES(2,'hub');
