@@ -11,6 +11,7 @@ use std::{
     },
 };
 
+use tokio::sync::watch;
 use tonic::Status;
 
 use super::{Settings, peer::Peer};
@@ -26,12 +27,21 @@ pub(super) struct Load {
 #[derive(Debug)]
 pub(super) struct Admission {
     settings: Arc<Settings>,
-    /// How many streams are open, by identity.
-    streams: Mutex<HashMap<String, usize>>,
+    /// What is open and under way, by identity.
+    held: Mutex<HashMap<String, Held>>,
     /// Under which `instanceIdentifier` streams are open, and how many, by identity: of those that are not to be shared.
     names: Mutex<HashMap<String, HashMap<String, usize>>>,
     /// Large requests that are on their way, in bytes.
     bytes: AtomicUsize,
+    /// Whom it was that was refused last because nothing says that it is shared.
+    unshared: watch::Sender<String>,
+}
+
+/// What all connections of one identity hold.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Held {
+    streams: usize,
+    bytes: usize,
 }
 
 /// A stream that is counted.
@@ -53,7 +63,7 @@ pub(super) struct Named {
 #[derive(Debug)]
 pub(super) struct Room {
     admission: Arc<Admission>,
-    load: Arc<Load>,
+    peer: Peer,
     bytes: usize,
 }
 
@@ -61,9 +71,10 @@ impl Admission {
     pub(super) fn new(settings: Arc<Settings>) -> Arc<Self> {
         Arc::new(Self {
             settings,
-            streams: Mutex::default(),
+            held: Mutex::default(),
             names: Mutex::default(),
             bytes: AtomicUsize::new(0),
+            unshared: watch::Sender::default(),
         })
     }
 
@@ -75,15 +86,13 @@ impl Admission {
                 "too many streams are open on this connection",
             ));
         }
-        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-        let open = streams.entry(peer.identity().to_owned()).or_default();
-        if *open >= self.settings.max_streams {
+        let most = self.settings.max_streams;
+        if !self.take(peer.identity(), |held| &mut held.streams, 1, most) {
             give_back(&load.streams, 1);
             return Err(Status::resource_exhausted(
                 "too many streams are open for this client's certificate",
             ));
         }
-        *open += 1;
         Ok(Admitted {
             admission: Arc::clone(self),
             peer: peer.clone(),
@@ -104,6 +113,7 @@ impl Admission {
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         let open = names.entry(identity.to_owned()).or_default();
         if !open.is_empty() && !open.contains_key(instance) {
+            self.unshared.send_replace(identity.to_owned());
             return Err(refused);
         }
         *open.entry(instance.to_owned()).or_default() += 1;
@@ -130,13 +140,38 @@ impl Admission {
         }
     }
 
-    fn release(&self, identity: &str) {
-        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(open) = streams.get_mut(identity) {
-            *open -= 1;
-            if *open == 0 {
-                streams.remove(identity);
-            }
+    /// The identity that was refused last because nothing says that it is shared; changed by each refusal.
+    pub(super) fn unshared(&self) -> watch::Receiver<String> {
+        self.unshared.subscribe()
+    }
+
+    /// Adds `more` to what an identity holds, unless that goes beyond `most`.
+    fn take(
+        &self,
+        identity: &str,
+        part: impl Fn(&mut Held) -> &mut usize,
+        more: usize,
+        most: usize,
+    ) -> bool {
+        let mut all = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = all.get(identity).copied().unwrap_or_default();
+        let part = part(&mut held);
+        match part.checked_add(more).filter(|sum| *sum <= most) {
+            Some(sum) => *part = sum,
+            None => return false,
+        }
+        all.insert(identity.to_owned(), held);
+        true
+    }
+
+    fn give_back(&self, identity: &str, part: impl Fn(&mut Held) -> &mut usize, less: usize) {
+        let mut all = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(held) = all.get_mut(identity) else {
+            return;
+        };
+        *part(held) -= less;
+        if *held == Held::default() {
+            all.remove(identity);
         }
     }
 }
@@ -157,15 +192,23 @@ impl Admitted {
                 "another large request is on its way on this connection, come again",
             ));
         }
-        if !take(&self.admission.bytes, bytes, settings.large_requests_bytes) {
+        let (admission, identity) = (&self.admission, self.peer.identity());
+        if !admission.take(identity, |held| &mut held.bytes, bytes, share(settings)) {
             give_back(&load.bytes, bytes);
+            return Err(Status::unavailable(
+                "many large requests of this client's certificate are on their way, come again",
+            ));
+        }
+        if !take(&admission.bytes, bytes, settings.large_requests_bytes) {
+            give_back(&load.bytes, bytes);
+            admission.give_back(identity, |held| &mut held.bytes, bytes);
             return Err(Status::unavailable(
                 "many large requests are on their way, come again",
             ));
         }
         Ok(Some(Room {
-            admission: Arc::clone(&self.admission),
-            load: Arc::clone(load),
+            admission: Arc::clone(admission),
+            peer: self.peer.clone(),
             bytes,
         }))
     }
@@ -173,6 +216,11 @@ impl Admitted {
     pub(super) fn settings(&self) -> &Settings {
         &self.admission.settings
     }
+}
+
+/// How much of the room for large requests one identity has: it leaves most of it to others, and fits one of the largest.
+fn share(settings: &Settings) -> usize {
+    (settings.large_requests_bytes / 4).max(settings.max_request_bytes)
 }
 
 /// Adds `more`, unless that goes beyond `most`.
@@ -189,7 +237,9 @@ fn give_back(held: &AtomicUsize, less: usize) {
 impl Drop for Admitted {
     fn drop(&mut self) {
         give_back(&self.peer.load().streams, 1);
-        self.admission.release(self.peer.identity());
+        let identity = self.peer.identity();
+        self.admission
+            .give_back(identity, |held| &mut held.streams, 1);
     }
 }
 
@@ -201,8 +251,10 @@ impl Drop for Named {
 
 impl Drop for Room {
     fn drop(&mut self) {
-        give_back(&self.load.bytes, self.bytes);
-        give_back(&self.admission.bytes, self.bytes);
+        let (admission, identity) = (&self.admission, self.peer.identity());
+        give_back(&self.peer.load().bytes, self.bytes);
+        admission.give_back(identity, |held| &mut held.bytes, self.bytes);
+        give_back(&admission.bytes, self.bytes);
     }
 }
 
@@ -274,6 +326,27 @@ mod tests {
         assert!(two.room(60).is_ok());
         drop(held);
         assert!(one.room(100).is_ok());
+    }
+
+    #[test]
+    fn one_identity_has_a_quarter_of_the_room_on_however_many_connections() {
+        let admission = admission(Settings {
+            small_request_bytes: 10,
+            max_request_bytes: 100,
+            large_requests_bytes: 600,
+            ..Settings::default()
+        });
+        let streams = ["a", "a", "a", "b"].map(|identity| admission.admit(&peer(identity)));
+        let [one, two, three, other] = streams.map(|stream| stream.expect("admitted"));
+        let held = one.room(100).expect("room");
+        let _rest = two.room(50).expect("room");
+        assert!(three.room(11).is_err(), "the identity's");
+        let _other = other.room(100).expect("another identity");
+        // It counts for as long as it is held, also where its stream is gone.
+        drop(one);
+        assert!(three.room(11).is_err());
+        drop(held);
+        assert!(three.room(100).is_ok());
     }
 
     #[test]
