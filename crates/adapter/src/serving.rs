@@ -16,6 +16,7 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 mod connection;
 mod loading;
 pub(crate) mod open_files;
+mod unshared;
 
 use self::connection::Connection;
 pub(crate) use self::loading::refuse_while;
@@ -111,6 +112,7 @@ impl Discovery {
             passthrough,
         } = self;
         let (reporter, health_service) = tonic_health::server::health_reporter();
+        let refused = streams.unshared();
         let carried = passthrough.clone();
         let drained = async {
             cancel.cancelled().await;
@@ -141,6 +143,7 @@ impl Discovery {
         tokio::select! {
             served = server => served.context("the xDS server has failed"),
             never = report(&reporter, &health) => match never {},
+            never = unshared::watch(refused, health.clone()) => match never {},
         }
     }
 }
