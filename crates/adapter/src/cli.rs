@@ -11,6 +11,7 @@ use rescind_runtime::{
 use crate::{
     App,
     config::{self, Config, DEFAULT_PATH, SCHEMA},
+    peer::Allowed,
     prepare::prepare,
 };
 
@@ -32,7 +33,9 @@ impl Part for Adapter {
     }
 
     fn prepare(config: &Config) -> anyhow::Result<Vec<String>> {
-        Ok(prepare(config)?.certificates.concerns())
+        let prepared = prepare(config)?;
+        let allowed = Allowed::new(&config.adapter.xds, prepared.own);
+        Ok([prepared.certificates.concerns(), allowed.concerns()].concat())
     }
 
     async fn run(config: Config) -> anyhow::Result<ExitCode> {

@@ -102,7 +102,8 @@ pub struct Xds {
     /// Who may subscribe, by the name in its certificate; `*` stands for any text. Where it is empty: whoever has the name
     /// in our own certificate, which all parts of Choreo Connect share.
     pub allowed_clients: Vec<String>,
-    /// Which of these names several clients share, told apart by `instanceIdentifier` alone.
+    /// Which of these names several clients share, told apart by `instanceIdentifier` alone. Where it is empty
+    /// and those are `*`: all.
     pub shared_certificates: Vec<String>,
     /// So many streams may be open at once for one such name.
     pub max_streams_per_client: u32,

@@ -8,7 +8,7 @@ use rescind_runtime::tls::OwnCertificate;
 use rescind_xds::server::{self, Admit, Identify};
 use rustls::pki_types::CertificateDer;
 use tonic::{Extensions, Status};
-use tracing::info;
+use tracing::{info, warn};
 use x509_parser::{extensions::GeneralName, parse_x509_certificate};
 
 use crate::config::Xds;
@@ -67,6 +67,9 @@ struct Rules {
     own: OwnCertificate,
 }
 
+/// Every name.
+const ANY: &str = "*";
+
 /// What a client that is not among them is told.
 const NOT_ALLOWED: &str =
     "this certificate's name may not subscribe or ask here (adapter.xds.allowedClients)";
@@ -112,12 +115,39 @@ impl Allowed {
         } = &*self.0;
         match self.0.implied() {
             Some(own) => (vec![own.clone()], [shared.clone(), vec![own]].concat()),
+            None if self.0.open() => (clients.clone(), vec![ANY.to_owned()]),
             None => (clients.clone(), shared.clone()),
         }
     }
 
+    /// What may leave a client without revocations, or credit it with another one's: for the operator to say more exactly.
+    pub(crate) fn concerns(&self) -> Vec<String> {
+        let Rules {
+            clients,
+            shared,
+            own,
+        } = &*self.0;
+        let own = name_of(own.leaf().as_ref());
+        if self.0.open() {
+            let text = "adapter.xds.allowedClients is \"*\" and adapter.xds.sharedCertificates is not set: every name counts \
+                as shared, and instanceIdentifier alone tells clients apart: name those that are shared";
+            return vec![text.to_owned()];
+        }
+        // Who has said who shares may mean another adapter by our name.
+        if !shared.is_empty() || !any(clients, &own) {
+            return Vec::new();
+        }
+        vec![format!(
+            "adapter.xds.allowedClients admits the name in our own certificate ({own}) and adapter.xds.sharedCertificates is \
+             not set: where several enforcers show that certificate, all but the first are refused and get no revocations"
+        )]
+    }
+
     /// Says it in the log.
     pub(crate) fn tell(&self) {
+        for concern in self.concerns() {
+            warn!("{concern}");
+        }
         let (clients, shared) = self.names();
         let (clients, shared) = (clients.join(", "), shared.join(", "));
         match self.0.clients.is_empty() {
@@ -139,7 +169,8 @@ impl Allowed {
     }
 
     fn shares(&self, name: &str) -> bool {
-        any(&self.0.shared, name) || self.0.implied().is_some_and(|own| own == name)
+        let implied = || self.0.implied().is_some_and(|own| own == name);
+        self.0.open() || any(&self.0.shared, name) || implied()
     }
 }
 
@@ -148,6 +179,12 @@ impl Rules {
     fn implied(&self) -> Option<String> {
         let own = || name_of(self.own.leaf().as_ref());
         self.clients.is_empty().then(own)
+    }
+
+    /// Whether all may come and nothing is said of sharing. So it was in files of before sharing had to be said; to refuse
+    /// the second of such a fleet would leave gateways without revocations that had them.
+    fn open(&self) -> bool {
+        self.shared.is_empty() && self.clients.iter().any(|pattern| pattern == ANY)
     }
 }
 
@@ -271,6 +308,14 @@ mod tests {
         assert_eq!(rules(&["gw-*"], &[], "mg"), (false, false));
         assert_eq!(rules(&["gw-*"], &["gw-1"], "gw-1"), (true, true));
         assert_eq!(rules(&["*"], &["*"], "any"), (true, true));
+    }
+
+    #[test]
+    fn a_star_alone_is_everybody_as_before_there_was_a_word_for_sharing() {
+        assert_eq!(rules(&["*"], &[], "any"), (true, true));
+        assert_eq!(rules(&["gw-1", "*"], &[], "gw-1"), (true, true));
+        assert_eq!(rules(&["*"], &["other"], "any"), (true, false));
+        assert_eq!(rules(&["gw*"], &[], "gw-1"), (true, false));
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod connection;
 mod http2;
 mod loading;
 pub(crate) mod open_files;
+mod unshared;
 
 use self::connection::Connection;
 pub(crate) use self::loading::refuse_while;
@@ -103,6 +104,7 @@ impl Discovery {
             passthrough,
         } = self;
         let (reporter, health_service) = tonic_health::server::health_reporter();
+        let refused = streams.unshared();
         let carried = passthrough.clone();
         let drained = async {
             cancel.cancelled().await;
@@ -125,6 +127,7 @@ impl Discovery {
         tokio::select! {
             () = http2::serve(connections, front, http2, drained) => Ok(()),
             never = report(&reporter, &health) => match never {},
+            never = unshared::watch(refused, health.clone()) => match never {},
         }
     }
 }

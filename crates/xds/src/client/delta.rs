@@ -86,6 +86,8 @@ impl<S: Sink> Attempt<'_, S> {
                 Ok(decoded) => (decoded.said, self.apply(decoded.update)),
                 Err(text) => (None, Err(text)),
             };
+            // As over the oldest method: a server is not left in the middle of what was refused.
+            let said = said.filter(|_| answered.is_ok());
             let answered = match answered {
                 // It lasts with all that came before it.
                 Ok(Outcome::Applied(answer)) => {

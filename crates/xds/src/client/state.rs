@@ -39,6 +39,9 @@ impl<S: Sink> Attempt<'_, S> {
                 Received::Response(response) => (said(&response), self.take(response, &mut held)),
                 Received::Settled(_) => (None, held.take()),
             };
+            // An update that is refused comes again in parts: its server is not left in the middle of that.
+            let refused = answer.as_ref().is_some_and(|a| a.error_detail.is_some());
+            let said = said.filter(|_| !refused);
             if let Some(answer) = answer {
                 send(self.config, &requests, answer).await?;
             }

@@ -15,6 +15,7 @@ use std::{
     },
 };
 
+use tokio::sync::watch;
 use tonic::Status;
 
 use self::tally::Tally;
@@ -41,8 +42,12 @@ pub(super) struct Admission {
     names: Mutex<HashMap<String, HashMap<String, usize>>>,
     /// Large requests that are on their way, in bytes.
     bytes: AtomicUsize,
+    /// The same by identity.
+    large: Tally,
     /// Pages that are not read, in bytes.
     pages: Tally,
+    /// Whom it was that was refused last because nothing says that it is shared.
+    unshared: watch::Sender<String>,
 }
 
 /// A stream that is counted.
@@ -64,7 +69,7 @@ pub(super) struct Named {
 #[derive(Debug)]
 pub(super) struct Room {
     admission: Arc<Admission>,
-    load: Arc<Load>,
+    peer: Peer,
     bytes: usize,
 }
 
@@ -75,7 +80,9 @@ impl Admission {
             streams: Tally::default(),
             names: Mutex::default(),
             bytes: AtomicUsize::new(0),
+            large: Tally::default(),
             pages: Tally::default(),
+            unshared: watch::Sender::default(),
         })
     }
 
@@ -114,6 +121,7 @@ impl Admission {
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         let open = names.entry(identity.to_owned()).or_default();
         if !open.is_empty() && !open.contains_key(instance) {
+            self.unshared.send_replace(identity.to_owned());
             return Err(refused);
         }
         *open.entry(instance.to_owned()).or_default() += 1;
@@ -139,6 +147,11 @@ impl Admission {
             names.remove(identity);
         }
     }
+
+    /// The identity that was refused last because nothing says that it is shared; changed by each refusal.
+    pub(super) fn unshared(&self) -> watch::Receiver<String> {
+        self.unshared.subscribe()
+    }
 }
 
 impl Admitted {
@@ -157,15 +170,23 @@ impl Admitted {
                 "another large request is on its way on this connection, come again",
             ));
         }
-        if !take(&self.admission.bytes, bytes, settings.large_requests_bytes) {
+        let (admission, identity) = (&self.admission, self.peer.identity());
+        if !admission.large.take(identity, bytes, share(settings)) {
             give_back(&load.bytes, bytes);
+            return Err(Status::unavailable(
+                "many large requests of this client's certificate are on their way, come again",
+            ));
+        }
+        if !take(&admission.bytes, bytes, settings.large_requests_bytes) {
+            give_back(&load.bytes, bytes);
+            admission.large.give_back(identity, bytes);
             return Err(Status::unavailable(
                 "many large requests are on their way, come again",
             ));
         }
         Ok(Some(Room {
-            admission: Arc::clone(&self.admission),
-            load: Arc::clone(load),
+            admission: Arc::clone(admission),
+            peer: self.peer.clone(),
             bytes,
         }))
     }
@@ -173,6 +194,11 @@ impl Admitted {
     pub(super) fn settings(&self) -> &Settings {
         &self.admission.settings
     }
+}
+
+/// How much of the room for large requests one identity has: it leaves most of it to others, and fits one of the largest.
+fn share(settings: &Settings) -> usize {
+    (settings.large_requests_bytes / 4).max(settings.max_request_bytes)
 }
 
 /// Adds `more`, unless that goes beyond `most`.
@@ -201,8 +227,10 @@ impl Drop for Named {
 
 impl Drop for Room {
     fn drop(&mut self) {
-        give_back(&self.load.bytes, self.bytes);
-        give_back(&self.admission.bytes, self.bytes);
+        let (admission, identity) = (&self.admission, self.peer.identity());
+        give_back(&self.peer.load().bytes, self.bytes);
+        admission.large.give_back(identity, self.bytes);
+        give_back(&admission.bytes, self.bytes);
     }
 }
 
@@ -274,6 +302,27 @@ mod tests {
         assert!(two.room(60).is_ok());
         drop(held);
         assert!(one.room(100).is_ok());
+    }
+
+    #[test]
+    fn one_identity_has_a_quarter_of_the_room_on_however_many_connections() {
+        let admission = admission(Settings {
+            small_request_bytes: 10,
+            max_request_bytes: 100,
+            large_requests_bytes: 600,
+            ..Settings::default()
+        });
+        let streams = ["a", "a", "a", "b"].map(|identity| admission.admit(&peer(identity)));
+        let [one, two, three, other] = streams.map(|stream| stream.expect("admitted"));
+        let held = one.room(100).expect("room");
+        let _rest = two.room(50).expect("room");
+        assert!(three.room(11).is_err(), "the identity's");
+        let _other = other.room(100).expect("another identity");
+        // It counts for as long as it is held, also where its stream is gone.
+        drop(one);
+        assert!(three.room(11).is_err());
+        drop(held);
+        assert!(three.room(100).is_ok());
     }
 
     #[test]

@@ -20,6 +20,7 @@ use rescind_proto::{
     envoy::service::discovery::v3::DiscoveryResponse,
     wso2::discovery::service::keymgt::revoked_token_discovery_service_server::SERVICE_NAME,
 };
+use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{
     Extensions, Status, Streaming, body::Body, codec::BufferSettings, server::NamedService,
@@ -55,13 +56,15 @@ pub fn service<S: Source>(
 ) -> (TokenService<S>, Handle) {
     let settings = Arc::new(settings);
     let registry = Arc::new(Registry::new(Arc::clone(&settings)));
+    let admission = Admission::new(Arc::clone(&settings));
     let handle = Handle {
         registry: Arc::clone(&registry),
+        admission: Arc::clone(&admission),
         drain: CancellationToken::new(),
         tasks: TaskTracker::new(),
     };
     let inner = Inner {
-        admission: Admission::new(Arc::clone(&settings)),
+        admission,
         source,
         identify,
         settings,
@@ -99,6 +102,7 @@ pub(super) struct Inner<S> {
 #[derive(Debug, Clone)]
 pub struct Handle {
     registry: Arc<Registry>,
+    admission: Arc<Admission>,
     drain: CancellationToken,
     tasks: TaskTracker,
 }
@@ -116,6 +120,11 @@ impl Handle {
     /// Ends every stream that is open now with `UNAVAILABLE`; new ones are served.
     pub fn end_all(&self) {
         self.registry.end_all();
+    }
+
+    /// The identity that was refused last because [`Settings::share`] does not hold it; changed by each such refusal.
+    pub fn unshared(&self) -> watch::Receiver<String> {
+        self.admission.unshared()
     }
 
     /// Who is connected now, in no order.

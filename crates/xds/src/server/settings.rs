@@ -43,7 +43,8 @@ pub struct Settings {
     pub max_streams_per_connection: usize,
     /// A request of more than so many bytes takes room while it comes, and has [`Self::first_request_timeout`] for that.
     pub small_request_bytes: usize,
-    /// So much room is there for such requests together; on one connection, for one of the largest.
+    /// So much room is there for such requests together, and for a quarter of it under one identity; on one connection,
+    /// for one of the largest.
     pub large_requests_bytes: usize,
     /// So many bytes of pages, counted from their making to the last byte that is sent, may be unread for one identity.
     pub pages_bytes: usize,

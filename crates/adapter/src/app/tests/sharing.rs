@@ -1,5 +1,7 @@
 //! Whose certificates may subscribe, and which of them several clients share.
 
+use rescind_runtime::cli::Part as _;
+
 use super::{connections::Written, *};
 use crate::testing::Log;
 
@@ -50,6 +52,9 @@ async fn a_certificate_that_is_not_said_to_be_shared_has_one_client_at_a_time() 
     assert!(status.message().contains("adapter.xds.sharedCertificates"));
     let line = log.line("xDS stream refused").await;
     assert!(line.contains("adapter.xds.sharedCertificates"), "{line}");
+    log.line("shared certificates").await;
+    let shown = read(addresses.admin, "/readyz").await;
+    assert!(shown.contains("shared certificates"), "{shown}");
     // It is still the same one on another connection, and may be another one when it is gone.
     let mut again = Written::open(&two, "gw-1").await;
     again.next().await;
@@ -107,4 +112,50 @@ async fn where_nobody_is_named_who_shows_the_adapters_own_certificate_may_subscr
     }
     stop.cancel();
     soon(running).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_star_alone_lets_several_come_with_one_certificate_and_is_warned_of() {
+    let mut log = Log::capture();
+    let (authority, directory) = (Authority::new(), TempDir::new().unwrap());
+    let (addresses, stop, running) = served(&authority, &directory, |config| {
+        config.adapter.xds.allowed_clients = vec!["*".into()];
+        config.adapter.xds.shared_certificates.clear();
+    })
+    .await;
+    let line = log.line("adapter.xds.sharedCertificates").await;
+    assert!(line.contains("WARN"), "{line}");
+    let channel = channel(&authority, addresses.xds).await;
+    let mut both = [
+        Written::open(&channel, "gw-1").await,
+        Written::open(&channel, "gw-2").await,
+    ];
+    for stream in &mut both {
+        stream.next().await;
+    }
+    stop.cancel();
+    soon(running).await.unwrap();
+}
+
+#[test]
+fn our_own_name_among_those_that_may_subscribe_and_shared_by_nobody_is_warned_of() {
+    tls::install_crypto_provider();
+    let (authority, directory) = (Authority::new(), TempDir::new().unwrap());
+    let warned = |clients: &[&str], shared: &[&str]| {
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let mut config = config(&authority, &directory);
+        config.adapter.xds.allowed_clients = owned(clients);
+        config.adapter.xds.shared_certificates = owned(shared);
+        let told = crate::Adapter::prepare(&config).unwrap();
+        told.iter()
+            .any(|line| line.contains("adapter.xds.sharedCertificates"))
+    };
+    assert!(warned(&["adapt*"], &[]));
+    assert!(warned(&["*"], &[]));
+    assert!(!warned(&["adapter"], &["adapter"]));
+    assert!(!warned(&["*"], &["*"]));
+    // Who has said who shares may mean another adapter by our name.
+    assert!(!warned(&["adapter", "enforcer"], &["enforcer"]));
+    assert!(!warned(&["enforcer"], &[]));
+    assert!(!warned(&[], &[]));
 }

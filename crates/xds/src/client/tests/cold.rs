@@ -1,6 +1,9 @@
 //! A client that is not complete, among adapters that are not either.
 
+use rescind_proto::envoy::config::core::v3::ControlPlane;
+
 use super::*;
+use crate::wire::identifier;
 
 /// Whole once an adapter says so.
 struct Cold {
@@ -107,6 +110,65 @@ async fn goes_round<S: Sink + 'static>(
     // There and back.
     assert_eq!(round[0], round[2]);
     assert_ne!(round[0], round[1]);
+    cancel.cancel();
+    task.await.expect("an end");
+}
+
+/// Cannot take several resources at once.
+struct Picky(watch::Sender<usize>);
+
+impl Sink for Picky {
+    fn version(&self) -> String {
+        String::new()
+    }
+
+    fn is_complete(&self) -> bool {
+        false
+    }
+
+    fn apply(&mut self, update: Update) -> Result<Outcome, Rejection> {
+        match update.content {
+            Content::Resources(resources) if resources.len() > 1 => {
+                Err(Rejection("too much at once".to_owned()))
+            }
+            _ => {
+                self.0.send_modify(|taken| *taken += 1);
+                Ok(Outcome::Applied(Answer::default()))
+            }
+        }
+    }
+
+    fn link(&mut self, _: LinkState) {}
+}
+
+#[tokio::test]
+async fn one_that_is_not_complete_is_not_left_while_it_looks_for_what_was_refused() {
+    let mut script = Script::start().await;
+    let (other, _held) = dead_port();
+    let (tx, mut taken) = watch::channel(0);
+    let cancel = CancellationToken::new();
+    let config = config(&[&script.address(), &other]);
+    let task = tokio::spawn(run(config, Picky(tx), cancel.clone()));
+    let incomplete = |response: DiscoveryResponse, head| DiscoveryResponse {
+        control_plane: Some(ControlPlane {
+            identifier: identifier(head, false),
+        }),
+        ..response
+    };
+    let mut stream = script.stream().await;
+    stream.request().await;
+    let all = response("2-one", "1", &["a", "b"]);
+    stream.send(incomplete(all, "2-one")).await;
+    assert!(stream.request().await.error_detail.is_some());
+    let half = response("1-one", "2", &["a"]);
+    stream.send(incomplete(half, "2-one")).await;
+    let ack = stream.request().await;
+    assert_eq!((&*ack.response_nonce, ack.error_detail), ("2", None));
+    // What is taken at its head says it again.
+    let rest = response("2-one", "3", &["b"]);
+    stream.send(incomplete(rest, "2-one")).await;
+    drop(script.stream().await);
+    taken.wait_for(|taken| *taken == 2).await.expect("a client");
     cancel.cancel();
     task.await.expect("an end");
 }

@@ -96,6 +96,10 @@ impl NamesForm {
         most: usize,
     ) -> Result<bool, Status> {
         let again = self.subscribe(subscribe);
+        if again {
+            // It may have lost what it held. The names are kept: what is no more must still be removed.
+            self.held.values_mut().for_each(String::clear);
+        }
         self.unsubscribe(unsubscribe);
         self.check(most)?;
         Ok(again)

@@ -32,6 +32,30 @@ fn what_was_left_after_a_reconnect_is_sent_when_everything_is_asked_for() {
 }
 
 #[test]
+fn who_asks_for_everything_again_before_the_walk_is_there_is_sent_what_it_held() {
+    let settings = Settings {
+        chunk_bytes: 1,
+        ..Settings::default()
+    };
+    let mut bench = Bench::with(FakeSource::with(2), settings);
+    let version = bench.source_version("token-2");
+    let held = [("token-2", &*version), ("gone", "700")];
+    let stream = bench.named(&["*"], &[], &held);
+    let first = bench.sent_delta(stream);
+    assert_eq!(resources(&first), ["token-1"]);
+    // It has lost what it had.
+    bench.subscribe(stream, &["*"], &[]);
+    bench.ack_delta(stream, &first);
+    for name in ["token-1", "token-2"] {
+        let response = bench.sent_delta(stream);
+        assert_eq!(resources(&response), [name]);
+        bench.ack_delta(stream, &response);
+    }
+    // What is no more may still be there, for all that is known.
+    assert_eq!(bench.sent_delta(stream).removed_resources, ["gone"]);
+}
+
+#[test]
 fn a_name_that_expired_before_the_wildcard_came_is_removed() {
     let mut bench = Bench::new(FakeSource::new());
     bench.source.push_until("a", 700);
