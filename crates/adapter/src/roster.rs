@@ -82,6 +82,16 @@ struct Live {
     heard_at: Instant,
 }
 
+impl Live {
+    /// Whether its client may have come again by `later`: nothing was heard of it since that opened.
+    fn may_be_again(&self, later: &Self) -> bool {
+        self.row == later.row
+            && self.subscription != Subscription::Part
+            && self.method == later.method
+            && self.heard_at < later.opened_at
+    }
+}
+
 /// What a stream asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Subscription {

@@ -168,6 +168,88 @@ fn who_goes_is_missed_though_another_of_its_name_stays_and_who_came_again_is_not
     assert_eq!(fixture.all(5), [ACKED, ACKED]);
 }
 
+/// One of two goes; the path of the other breaks without a word, and it comes again before that is known. Nobody knows
+/// which of them came, so the one that is away holds no more than either did.
+#[test]
+fn who_came_again_stands_for_one_alone_though_another_was_away_meanwhile() {
+    // Its old stream ends after the new one came, or the new one ends first.
+    for ends in [&[2][..], &[3, 2]] {
+        let fixture = fixture();
+        fixture.opened(&ours(1), 4);
+        fixture.opened(&ours(2), 4);
+        fixture.roster.acked(&ours(1), Position(4), Position(4));
+        fixture.roster.acked(&ours(2), Position(4), Position(5));
+        fixture.roster.closed(&ours(1), Position(4));
+        assert_eq!(fixture.all(5), [ACKED, MISSING]);
+        fixture.opened(&ours(3), 5);
+        for stream in ends {
+            fixture.roster.closed(&ours(*stream), Position(5));
+        }
+        match ends.len() {
+            1 => assert_eq!(fixture.all(5), [ACKED, MISSING]),
+            _ => assert_eq!(fixture.all(5), [MISSING]),
+        }
+        // Both come back.
+        for stream in [4, 5] {
+            fixture.opened(&ours(stream), 5);
+        }
+        assert!(fixture.all(5).iter().all(|standing| *standing == ACKED));
+    }
+}
+
+#[test]
+fn who_goes_while_another_comes_again_holds_no_more_than_it_did() {
+    let fixture = fixture();
+    fixture.opened(&ours(1), 4);
+    fixture.opened(&ours(2), 5);
+    // The second one again; then the first one goes, and the stream that broke ends last.
+    fixture.opened(&ours(3), 5);
+    fixture.roster.closed(&ours(1), Position(4));
+    fixture.roster.closed(&ours(2), Position(5));
+    assert_eq!(fixture.all(5), [ACKED, MISSING]);
+}
+
+/// That an ACK is late is not a word of the client.
+#[test]
+fn who_is_said_to_be_stale_and_came_again_is_not_away() {
+    let fixture = fixture();
+    fixture.opened(&ours(1), 5);
+    fixture.opened(&ours(2), 5);
+    fixture.roster.changed(StreamStatus {
+        stream: 1,
+        identity: "gateway".to_owned(),
+        instance: "pod".to_owned(),
+        address: None,
+        audience: Audience::Rescind,
+        method: Method::DeltaRange,
+        subscribes_to_all: true,
+        declared: Declared::default(),
+        proof: None,
+        acked: Position(5),
+        sent: Position(5),
+        state: ClientState::Stale,
+        last_error: None,
+        not_enforced: 0,
+    });
+    fixture.roster.closed(&ours(1), Position(5));
+    assert_eq!(fixture.all(5), [ACKED]);
+}
+
+#[test]
+fn who_has_spoken_since_another_came_back_is_not_taken_for_it() {
+    let fixture = fixture();
+    fixture.opened(&ours(1), 4);
+    fixture.opened(&ours(2), 5);
+    fixture.roster.acked(&ours(1), Position(4), Position(4));
+    fixture.roster.closed(&ours(1), Position(4));
+    fixture.opened(&ours(3), 4);
+    fixture.roster.acked(&ours(2), Position(5), Position(5));
+    fixture.roster.acked(&ours(3), Position(4), Position(5));
+    // Both have spoken: the third is the first one again, and durable.
+    fixture.roster.closed(&ours(3), Position(5));
+    assert_eq!(fixture.all(5), [ACKED, ACKED]);
+}
+
 #[test]
 fn streams_of_one_connection_are_one_client() {
     let fixture = fixture();
