@@ -194,9 +194,9 @@ impl Row {
                 _ => self.acked.min(away),
             };
             self.away += 1;
+            self.left_at = now;
         }
         (self.here, self.lowest) = (here, lowest);
-        self.left_at = now;
         self.seen(now);
     }
 

@@ -265,6 +265,30 @@ fn streams_of_one_connection_are_one_client() {
 }
 
 #[test]
+fn who_is_away_is_forgotten_though_streams_of_another_come_and_go_beside_it() {
+    let fixture = fixture();
+    let here = |stream| Client {
+        address: Some(([127, 0, 0, 1], 4000).into()),
+        ..ours(stream)
+    };
+    fixture.opened(&ours(1), 4);
+    fixture.opened(&here(2), 5);
+    fixture.opened(&here(3), 5);
+    fixture.roster.acked(&ours(1), Position(4), Position(4));
+    fixture.roster.closed(&ours(1), Position(4));
+    for row in fixture.roster.state().rows.values_mut() {
+        row.left_at = UnixMillis(0);
+    }
+    // Its client goes on over the same connection.
+    fixture.roster.closed(&here(3), Position(5));
+    assert_eq!(fixture.all(5), [ACKED, MISSING]);
+    fixture
+        .roster
+        .forget_who_is_away(Duration::from_secs(86_400));
+    assert_eq!(fixture.all(5), [ACKED]);
+}
+
+#[test]
 fn a_file_of_the_first_form_is_read_and_its_rows_go_on_counting() {
     let directory = TempDir::new().unwrap();
     let connection = rusqlite::Connection::open(directory.path().join("roster.db")).unwrap();
