@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn ours(stream: u64) -> Client {
+pub(super) fn ours(stream: u64) -> Client {
     client(stream, "pod", Method::DeltaRange)
 }
 
@@ -47,7 +47,7 @@ fn part(stream: u64) -> Client {
 
 impl Fixture {
     /// The same, sorted, without the name.
-    fn all(&self, sequence: u64) -> Vec<(Standing, bool)> {
+    pub(super) fn all(&self, sequence: u64) -> Vec<(Standing, bool)> {
         let standings = self.standings(sequence, false).into_iter();
         let mut standings: Vec<_> = standings.map(|s| (s.1, s.2)).collect();
         standings.sort_by_key(|standing| format!("{:?}", standing.0));
@@ -69,7 +69,7 @@ impl Fixture {
 }
 
 const ACKED: (Standing, bool) = (Standing::Acked, true);
-const MISSING: (Standing, bool) = (Standing::Missing, false);
+pub(super) const MISSING: (Standing, bool) = (Standing::Missing, false);
 const PARTIAL: (Standing, bool) = (Standing::Partial, false);
 
 #[test]
