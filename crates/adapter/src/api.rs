@@ -160,6 +160,9 @@ struct Enforcers {
     may_be_shared: Vec<String>,
     /// Certificates that several enforcers show: only what each says of itself tells these apart.
     shared_certificates: Vec<String>,
+    /// The roster's file cannot be used: those that are away are missing here.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    away_unknown: bool,
     enforcers: Vec<Enforcer>,
 }
 
@@ -178,6 +181,7 @@ async fn enforcers(State(api): State<Api>) -> Result<Json<Enforcers>, Refusal> {
             allowed_clients,
             may_be_shared,
             shared_certificates: enforcers::shared_certificates(&enforcers),
+            away_unknown: parts.roster.is_forgetful(),
             enforcers,
         }))
     })
@@ -223,6 +227,9 @@ struct Version {
     scope: &'static str,
     version: String,
     everywhere: bool,
+    /// The roster's file cannot be used: somebody may be away whom nobody knows, so that nothing is everywhere.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    away_unknown: bool,
     acked: usize,
     missing: usize,
     gone: usize,
@@ -273,9 +280,11 @@ fn where_is(parts: &Parts, sequence: u64) -> Version {
     Version {
         scope: SCOPE,
         version: parts.reader.cursor(sequence).to_string(),
-        // Of nobody nothing can be said.
-        everywhere: receipts.iter().any(|receipt| receipt.counts)
+        // Of nobody nothing can be said, nor of those of whom nobody knows.
+        everywhere: !parts.roster.is_forgetful()
+            && receipts.iter().any(|receipt| receipt.counts)
             && !receipts.iter().any(Receipt::blocks),
+        away_unknown: parts.roster.is_forgetful(),
         acked: count(Standing::Acked),
         missing: count(Standing::Missing),
         gone: count(Standing::Gone),

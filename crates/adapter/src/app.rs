@@ -283,15 +283,15 @@ impl Kept {
         metrics: &AllMetrics,
         health: &Health,
     ) -> Self {
-        let (store, rows) = match opened {
-            Ok((store, rows)) => (Some(store), rows),
+        let (reader, metrics) = (writer.reader(), Arc::clone(&metrics.adapter));
+        let (store, roster) = match opened {
+            Ok((store, rows)) => (Some(store), Roster::new(rows, reader, metrics)),
             Err(error) => {
-                let reason = format!("{error}: who is away is forgotten at the next start");
+                let reason = format!("{error}: who is away is not known, so nothing is everywhere");
                 health.degrade(ROSTER, reason);
-                (None, Vec::new())
+                (None, Roster::forgetful(reader, metrics))
             }
         };
-        let roster = Roster::new(rows, writer.reader(), Arc::clone(&metrics.adapter));
         Self { roster, store }
     }
 }

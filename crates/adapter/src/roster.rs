@@ -48,6 +48,8 @@ pub(crate) struct Roster(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
+    /// The rows that were written before could not be read: somebody may be away whom nobody knows.
+    forgetful: bool,
     reader: LedgerReader,
     metrics: Arc<Metrics>,
 }
@@ -84,6 +86,16 @@ struct Live {
     heard_at: Instant,
 }
 
+impl Live {
+    /// Whether its client may have come again by `later`: nothing was heard of it since that opened.
+    fn may_be_again(&self, later: &Self) -> bool {
+        self.row == later.row
+            && self.subscription != Subscription::Part
+            && self.method == later.method
+            && self.heard_at < later.opened_at
+    }
+}
+
 /// What a stream asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Subscription {
@@ -107,22 +119,26 @@ pub(crate) enum Forget {
 impl Roster {
     /// Goes on with the rows that were written before. Places in another ledger say nothing about this one.
     pub(crate) fn new(rows: Vec<Row>, reader: LedgerReader, metrics: Arc<Metrics>) -> Self {
-        let mut state = State::default();
-        let (ledger, head) = (reader.ledger_id().to_string(), reader.head().sequence);
-        for mut row in rows {
-            if row.ledger != ledger || row.acked > head {
-                row.ledger.clone_from(&ledger);
-                row.acked = 0;
-            }
-            state.next_id = state.next_id.max(row.id + 1);
-            state.ids.insert(row.named.clone(), row.id);
-            state.rows.insert(row.id, row);
-        }
+        Self::with(State::going_on(rows, &reader), false, reader, metrics)
+    }
+
+    /// Knows nobody who is away: what was written before cannot be read.
+    pub(crate) fn forgetful(reader: LedgerReader, metrics: Arc<Metrics>) -> Self {
+        Self::with(State::default(), true, reader, metrics)
+    }
+
+    fn with(state: State, forgetful: bool, reader: LedgerReader, metrics: Arc<Metrics>) -> Self {
         Self(Arc::new(Shared {
             state: Mutex::new(state),
+            forgetful,
             reader,
             metrics,
         }))
+    }
+
+    /// Whether somebody may be away whom it does not know: then nothing is everywhere.
+    pub(crate) fn is_forgetful(&self) -> bool {
+        self.0.forgetful
     }
 
     /// The ledger has published what it received at `received_at`; its head is at `position`.
@@ -268,6 +284,21 @@ impl Roster {
 }
 
 impl State {
+    fn going_on(rows: Vec<Row>, reader: &LedgerReader) -> Self {
+        let mut state = Self::default();
+        let (ledger, head) = (reader.ledger_id().to_string(), reader.head().sequence);
+        for mut row in rows {
+            if row.ledger != ledger || row.acked > head {
+                row.ledger.clone_from(&ledger);
+                row.acked = 0;
+            }
+            state.next_id = state.next_id.max(row.id + 1);
+            state.ids.insert(row.named.clone(), row.id);
+            state.rows.insert(row.id, row);
+        }
+        state
+    }
+
     /// The row of a client, made where there is none.
     fn row_of(&mut self, client: &Client, now: UnixMillis) -> u64 {
         let named = Named {

@@ -181,24 +181,28 @@ impl Row {
         self.seen(now);
     }
 
-    /// One of those that subscribe to all has ended at `acked`, and is `away` if it did not come again already. So many
+    /// Where one is that counts as back when the next one joins, if it might be one of the `others` that came again.
+    pub(super) fn away_beside(&self, others: usize) -> Option<u64> {
+        (others > 0 && self.away > 0).then_some(self.acked)
+    }
+
+    /// One of those that subscribe to all has ended; where one is `away` now, if it did not come again already. So many
     /// are still here, and nobody of them has less.
     pub(super) fn left(
         &mut self,
-        acked: u64,
-        away: bool,
+        away: Option<u64>,
         (here, lowest): (usize, Option<u64>),
         now: UnixMillis,
     ) {
-        if away {
+        if let Some(away) = away {
             self.acked = match self.away {
-                0 => acked,
-                _ => self.acked.min(acked),
+                0 => away,
+                _ => self.acked.min(away),
             };
             self.away += 1;
+            self.left_at = now;
         }
         (self.here, self.lowest) = (here, lowest);
-        self.left_at = now;
         self.seen(now);
     }
 

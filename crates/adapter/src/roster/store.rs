@@ -11,54 +11,25 @@ use std::{
 use rescind_revocation::UnixMillis;
 use rescind_runtime::time::unix_now_millis;
 use rescind_xds::server::Declared;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, params};
 use thiserror::Error;
+use tracing::warn;
 
 use super::{Named, Row};
 
+mod form;
+
+use form::{COLUMNS, Form};
+
 /// The file's name.
 const FILE: &str = "roster.db";
-
-/// What `PRAGMA user_version` says of this form.
-const FORM: i64 = 2;
-
-const TABLE: &str = "CREATE TABLE IF NOT EXISTS enforcers (
-    id INTEGER PRIMARY KEY,
-    identity TEXT NOT NULL,
-    instance TEXT NOT NULL,
-    address TEXT NOT NULL,
-    method TEXT NOT NULL,
-    takes_all INTEGER NOT NULL,
-    durable INTEGER NOT NULL,
-    adapters INTEGER,
-    stale_after_s INTEGER,
-    stale_policy TEXT,
-    state TEXT NOT NULL,
-    last_error TEXT,
-    not_enforced INTEGER NOT NULL,
-    ledger TEXT NOT NULL,
-    acked INTEGER NOT NULL,
-    first_seen_ms INTEGER NOT NULL,
-    seen_ms INTEGER NOT NULL,
-    subscribes_to_all INTEGER NOT NULL DEFAULT 1,
-    parts INTEGER NOT NULL DEFAULT 1,
-    UNIQUE (identity, instance)
-) STRICT";
-
-/// From the first form: who is there counts as one that subscribes to all, as it did until then.
-const FROM_FIRST: &str = "BEGIN;
-    ALTER TABLE enforcers ADD COLUMN subscribes_to_all INTEGER NOT NULL DEFAULT 1;
-    ALTER TABLE enforcers ADD COLUMN parts INTEGER NOT NULL DEFAULT 1;
-    PRAGMA user_version = 2;
-    COMMIT";
-
-const COLUMNS: &str = "id, identity, instance, address, method, takes_all, durable, adapters, stale_after_s, \
-     stale_policy, state, last_error, not_enforced, ledger, acked, first_seen_ms, seen_ms, subscribes_to_all, parts";
 
 /// The file, open.
 #[derive(Debug)]
 pub(crate) struct Store {
     connection: Connection,
+    /// It could not be written: what it then was, and it is brought up to this form before it is.
+    older: Option<Form>,
 }
 
 /// Why it is not.
@@ -89,32 +60,46 @@ impl Store {
             source,
         };
         let connection = Connection::open(&path).map_err(database)?;
-        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(|source| {
-            StoreError::Permissions {
-                path: path.clone(),
-                source,
-            }
-        })?;
-        prepare(&connection).map_err(database)?;
-        let found: i64 = connection
-            .query_row("PRAGMA user_version", [], |row| row.get(0))
-            .optional()
-            .map_err(database)?
-            .unwrap_or(0);
-        match found {
-            0 => connection
-                .pragma_update(None, "user_version", FORM)
-                .map_err(database)?,
-            1 => connection.execute_batch(FROM_FIRST).map_err(database)?,
-            FORM => {}
-            found => return Err(StoreError::Form { path, found }),
+        owner_alone(&path)?;
+        Self::of(connection, &path)
+    }
+
+    fn of(mut connection: Connection, path: &Path) -> Result<(Self, Vec<Row>), StoreError> {
+        let path = path.to_owned();
+        let database = |source| StoreError::Database {
+            path: path.clone(),
+            source,
+        };
+        let form = Form::of(&connection).map_err(database)?;
+        if !form.is_known() {
+            let found = form.said;
+            return Err(StoreError::Form { path, found });
         }
-        let rows = rows(&connection).map_err(database)?;
-        Ok((Self { connection }, rows))
+        if form.is_empty() {
+            prepare(&connection).map_err(database)?;
+            form.bring_up(&mut connection).map_err(database)?;
+            let older = None;
+            return Ok((Self { connection, older }, Vec::new()));
+        }
+        // Who is away is known although the disk is full, or lets nobody write.
+        let ready = prepare(&connection);
+        let rows = rows(&connection, &form.select()).map_err(database)?;
+        let older = match ready.and_then(|()| form.bring_up_if_older(&mut connection)) {
+            Ok(()) => None,
+            Err(error) => {
+                warn!(%error, "The roster can be read and not written; tried again");
+                Some(form)
+            }
+        };
+        Ok((Self { connection, older }, rows))
     }
 
     /// Writes all of it in one step.
     pub(crate) fn write(&mut self, rows: &[Row], forgotten: &[u64]) -> rusqlite::Result<()> {
+        if let Some(form) = &self.older {
+            form.bring_up_if_older(&mut self.connection)?;
+            self.older = None;
+        }
         let transaction = self.connection.transaction()?;
         {
             let mut delete = transaction.prepare_cached("DELETE FROM enforcers WHERE id = ?1")?;
@@ -154,16 +139,29 @@ impl Store {
     }
 }
 
+/// Beside the owner nobody reads it.
+fn owner_alone(path: &Path) -> Result<(), StoreError> {
+    const MODE: u32 = 0o600;
+    let now = std::fs::metadata(path).map(|file| file.permissions().mode() & 0o777);
+    let made = match now {
+        // A disk that lets nobody write would refuse even that.
+        Ok(MODE) => Ok(()),
+        _ => std::fs::set_permissions(path, Permissions::from_mode(MODE)),
+    };
+    made.map_err(|source| StoreError::Permissions {
+        path: path.to_owned(),
+        source,
+    })
+}
+
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // A receipt that a power cut takes back is given again when its enforcer comes back.
-    connection.pragma_update(None, "synchronous", "NORMAL")?;
-    connection.execute(TABLE, [])?;
-    Ok(())
+    connection.pragma_update(None, "synchronous", "NORMAL")
 }
 
-fn rows(connection: &Connection) -> rusqlite::Result<Vec<Row>> {
-    let mut select = connection.prepare(&format!("SELECT {COLUMNS} FROM enforcers"))?;
+fn rows(connection: &Connection, columns: &str) -> rusqlite::Result<Vec<Row>> {
+    let mut select = connection.prepare(&format!("SELECT {columns} FROM enforcers"))?;
     let rows = select.query_map([], |row| {
         let number = |at| row.get::<_, i64>(at).map(i64::unsigned_abs);
         let maybe = |at| {
@@ -209,3 +207,6 @@ fn rows(connection: &Connection) -> rusqlite::Result<Vec<Row>> {
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

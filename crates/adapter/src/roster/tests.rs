@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::testing::token;
 
+mod model;
 mod shared;
 
 struct Fixture {

@@ -6,7 +6,7 @@ use rescind_revocation::UnixMillis;
 use rescind_runtime::time::unix_now_millis;
 use rescind_xds::{
     Position,
-    server::{Client, StreamStatus, Watch},
+    server::{Client, ClientState, StreamStatus, Watch},
 };
 
 use super::{Live, Roster, State, Subscription, row};
@@ -173,8 +173,9 @@ impl Watch for Roster {
         if stream.subscription != Subscription::Part
             && let Some(of_row) = places.get_mut(&stream.row)
         {
-            let away = of_row.end(&stream);
-            row.left(acked, away, (of_row.count(), of_row.lowest()), now);
+            let silent = || live.values().any(|other| other.may_be_again(&stream));
+            let away = of_row.end(&stream, acked, silent);
+            row.left(away, (of_row.count(), of_row.lowest()), now);
             if of_row.count() == 0 {
                 places.remove(&stream.row);
             }
@@ -188,7 +189,10 @@ impl Watch for Roster {
         let Some(stream) = live.get_mut(&status.stream) else {
             return;
         };
-        stream.heard_at = Instant::now();
+        // That an ACK is late is no word of the client.
+        if status.state != ClientState::Stale {
+            stream.heard_at = Instant::now();
+        }
         if let Some(row) = rows.get_mut(&stream.row) {
             // Who takes a part says nothing of who takes all under the same name.
             if stream.subscription == Subscription::All || !row.subscribes_to_all {
@@ -207,7 +211,7 @@ impl Roster {
         };
         let places = places.entry(stream.row).or_default();
         let others = places.count();
-        places.come(stream);
+        places.come(stream, row.away_beside(others));
         let ledger = self.0.reader.ledger_id().to_string();
         row.joined(client, others, places.lowest(), &ledger);
     }

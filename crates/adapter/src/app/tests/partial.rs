@@ -157,3 +157,33 @@ fn application(revoked_at: u64) -> Revocation {
         disbelieved: None,
     }
 }
+
+/// Who was away when the adapter ended may not have it, and nobody knows of it.
+#[tokio::test]
+async fn nothing_is_everywhere_while_the_file_that_says_who_is_away_cannot_be_read() {
+    tls::install_crypto_provider();
+    let authority = Authority::new();
+    let directory = TempDir::new().unwrap();
+    let (mut ledger, _) = Ledger::open(directory.path()).unwrap();
+    ledger.append(&[token("token-a")]).unwrap();
+    drop(ledger);
+    let file = directory.path().join("roster.db");
+    fs::write(&file, "no database".repeat(1000)).unwrap();
+    let mut config = config(&authority, &directory);
+    config.adapter.admin.read_token = rescind_runtime::config::Secret::new("reads");
+    let app = App::build(config).await.unwrap();
+    let (addresses, stop) = (app.addresses(), app.token());
+    let running = tokio::spawn(app.run());
+    let channel = channel(&authority, addresses.xds).await;
+    let range = rescind_xds::RANGE_TYPE_URL;
+    let mut whole = Delta::open(&channel, "gw", range, &["log", "checkpoint"]).await;
+    whole.take().await;
+    let version = until(addresses.admin, "\"acked\":1").await;
+    for part in ["\"everywhere\":false", "\"away_unknown\":true"] {
+        assert!(version.contains(part), "{part} {version}");
+    }
+    let enforcers = read(addresses.admin, "/v1/enforcers").await;
+    assert!(enforcers.contains("\"away_unknown\":true"), "{enforcers}");
+    stop.cancel();
+    soon(running).await.unwrap();
+}

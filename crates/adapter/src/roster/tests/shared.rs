@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn ours(stream: u64) -> Client {
+pub(super) fn ours(stream: u64) -> Client {
     client(stream, "pod", Method::DeltaRange)
 }
 
@@ -47,7 +47,7 @@ fn part(stream: u64) -> Client {
 
 impl Fixture {
     /// The same, sorted, without the name.
-    fn all(&self, sequence: u64) -> Vec<(Standing, bool)> {
+    pub(super) fn all(&self, sequence: u64) -> Vec<(Standing, bool)> {
         let standings = self.standings(sequence, false).into_iter();
         let mut standings: Vec<_> = standings.map(|s| (s.1, s.2)).collect();
         standings.sort_by_key(|standing| format!("{:?}", standing.0));
@@ -69,7 +69,7 @@ impl Fixture {
 }
 
 const ACKED: (Standing, bool) = (Standing::Acked, true);
-const MISSING: (Standing, bool) = (Standing::Missing, false);
+pub(super) const MISSING: (Standing, bool) = (Standing::Missing, false);
 const PARTIAL: (Standing, bool) = (Standing::Partial, false);
 
 #[test]
@@ -168,6 +168,88 @@ fn who_goes_is_missed_though_another_of_its_name_stays_and_who_came_again_is_not
     assert_eq!(fixture.all(5), [ACKED, ACKED]);
 }
 
+/// One of two goes; the path of the other breaks without a word, and it comes again before that is known. Nobody knows
+/// which of them came, so the one that is away holds no more than either did.
+#[test]
+fn who_came_again_stands_for_one_alone_though_another_was_away_meanwhile() {
+    // Its old stream ends after the new one came, or the new one ends first.
+    for ends in [&[2][..], &[3, 2]] {
+        let fixture = fixture();
+        fixture.opened(&ours(1), 4);
+        fixture.opened(&ours(2), 4);
+        fixture.roster.acked(&ours(1), Position(4), Position(4));
+        fixture.roster.acked(&ours(2), Position(4), Position(5));
+        fixture.roster.closed(&ours(1), Position(4));
+        assert_eq!(fixture.all(5), [ACKED, MISSING]);
+        fixture.opened(&ours(3), 5);
+        for stream in ends {
+            fixture.roster.closed(&ours(*stream), Position(5));
+        }
+        match ends.len() {
+            1 => assert_eq!(fixture.all(5), [ACKED, MISSING]),
+            _ => assert_eq!(fixture.all(5), [MISSING]),
+        }
+        // Both come back.
+        for stream in [4, 5] {
+            fixture.opened(&ours(stream), 5);
+        }
+        assert!(fixture.all(5).iter().all(|standing| *standing == ACKED));
+    }
+}
+
+#[test]
+fn who_goes_while_another_comes_again_holds_no_more_than_it_did() {
+    let fixture = fixture();
+    fixture.opened(&ours(1), 4);
+    fixture.opened(&ours(2), 5);
+    // The second one again; then the first one goes, and the stream that broke ends last.
+    fixture.opened(&ours(3), 5);
+    fixture.roster.closed(&ours(1), Position(4));
+    fixture.roster.closed(&ours(2), Position(5));
+    assert_eq!(fixture.all(5), [ACKED, MISSING]);
+}
+
+/// That an ACK is late is not a word of the client.
+#[test]
+fn who_is_said_to_be_stale_and_came_again_is_not_away() {
+    let fixture = fixture();
+    fixture.opened(&ours(1), 5);
+    fixture.opened(&ours(2), 5);
+    fixture.roster.changed(StreamStatus {
+        stream: 1,
+        identity: "gateway".to_owned(),
+        instance: "pod".to_owned(),
+        address: None,
+        audience: Audience::Rescind,
+        method: Method::DeltaRange,
+        subscribes_to_all: true,
+        declared: Declared::default(),
+        proof: None,
+        acked: Position(5),
+        sent: Position(5),
+        state: ClientState::Stale,
+        last_error: None,
+        not_enforced: 0,
+    });
+    fixture.roster.closed(&ours(1), Position(5));
+    assert_eq!(fixture.all(5), [ACKED]);
+}
+
+#[test]
+fn who_has_spoken_since_another_came_back_is_not_taken_for_it() {
+    let fixture = fixture();
+    fixture.opened(&ours(1), 4);
+    fixture.opened(&ours(2), 5);
+    fixture.roster.acked(&ours(1), Position(4), Position(4));
+    fixture.roster.closed(&ours(1), Position(4));
+    fixture.opened(&ours(3), 4);
+    fixture.roster.acked(&ours(2), Position(5), Position(5));
+    fixture.roster.acked(&ours(3), Position(4), Position(5));
+    // Both have spoken: the third is the first one again, and durable.
+    fixture.roster.closed(&ours(3), Position(5));
+    assert_eq!(fixture.all(5), [ACKED, ACKED]);
+}
+
 #[test]
 fn streams_of_one_connection_are_one_client() {
     let fixture = fixture();
@@ -179,6 +261,30 @@ fn streams_of_one_connection_are_one_client() {
     fixture.opened(&here(2), 5);
     fixture.roster.acked(&here(1), Position(5), Position(5));
     fixture.roster.closed(&here(1), Position(5));
+    assert_eq!(fixture.all(5), [ACKED]);
+}
+
+#[test]
+fn who_is_away_is_forgotten_though_streams_of_another_come_and_go_beside_it() {
+    let fixture = fixture();
+    let here = |stream| Client {
+        address: Some(([127, 0, 0, 1], 4000).into()),
+        ..ours(stream)
+    };
+    fixture.opened(&ours(1), 4);
+    fixture.opened(&here(2), 5);
+    fixture.opened(&here(3), 5);
+    fixture.roster.acked(&ours(1), Position(4), Position(4));
+    fixture.roster.closed(&ours(1), Position(4));
+    for row in fixture.roster.state().rows.values_mut() {
+        row.left_at = UnixMillis(0);
+    }
+    // Its client goes on over the same connection.
+    fixture.roster.closed(&here(3), Position(5));
+    assert_eq!(fixture.all(5), [ACKED, MISSING]);
+    fixture
+        .roster
+        .forget_who_is_away(Duration::from_secs(86_400));
     assert_eq!(fixture.all(5), [ACKED]);
 }
 
