@@ -313,23 +313,32 @@ fn bearer_words(value: &str) -> Vec<&str> {
     words.collect()
 }
 
-/// The header comes before the query, and the first parameter before the others.
+/// The header comes before the query, and the first parameter of a name before the others.
+///
+/// With several names each has a place of its own: an API has one of them, and what stands under another's is not in its
+/// way. A header and a parameter of one API share theirs: those of the same name, or those that are alone.
 fn api_keys<'a, H: Headers + ?Sized>(
     found: &mut Found<'a>,
     request: &Request<'a, H>,
     names: &CredentialNames,
 ) -> Result<(), TooMany> {
-    let mut usable = true;
+    let alone = names.api_key_headers.len() == 1 && names.api_key_queries.len() == 1;
+    let mut held = Vec::new();
     for name in names.api_key_headers() {
         let values = values(request.headers, name);
         found.add_keys(CredentialKind::ApiKey, &values)?;
-        usable &= values.is_empty();
+        if !values.is_empty() {
+            held.push(name);
+        }
     }
-    let queries = names.api_key_queries();
-    for value in queries.flat_map(|name| query::values(request.path, name)) {
-        let is_key = has_three_parts(&value);
-        found.add(CredentialKind::ApiKey, value, usable && is_key)?;
-        usable = false;
+    for name in names.api_key_queries() {
+        let shared = |header: &&str| alone || header.eq_ignore_ascii_case(name);
+        let mut free = !held.iter().any(shared);
+        for value in query::values(request.path, name) {
+            let usable = free && has_three_parts(&value);
+            found.add(CredentialKind::ApiKey, value, usable)?;
+            free = false;
+        }
     }
     Ok(())
 }

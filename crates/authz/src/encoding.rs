@@ -90,6 +90,14 @@ pub(crate) fn canonical(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// A canonical text in the alphabet that is not safe in a URL.
+pub(crate) fn standard(canonical: &str) -> Cow<'_, str> {
+    match canonical.contains(['-', '_']) {
+        true => Cow::Owned(canonical.replace('-', "+").replace('_', "/")),
+        false => Cow::Borrowed(canonical),
+    }
+}
+
 fn is_url_safe(byte: u8) -> bool {
     DIGITS[usize::from(byte)] != NONE && byte != b'+' && byte != b'/'
 }

@@ -22,7 +22,7 @@ use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Hops, MAX_METADATA, Metrics,
+    Hops, Metrics,
     gather::{Busy, Gathering},
     grpc::Settings,
 };
@@ -38,6 +38,10 @@ const WINDOW: u32 = CALL_WINDOW * CALLS as u32;
 
 /// What h2 keeps of a call's requests when the upstream does not read them.
 const SEND_BUFFER: usize = 64 * 1024;
+
+/// The headers of an answer, and its trailers. The upstream is one that we believe, and a client sets its own limit: who
+/// carries must not be the narrowest.
+const ANSWER_METADATA: u32 = 1024 * 1024;
 
 /// Calls that we cancelled are remembered, so that what is still on its way for them is not an error.
 const RESET_CALLS: usize = 1024;
@@ -204,7 +208,7 @@ fn builder() -> client::Builder {
         .enable_push(false)
         .initial_window_size(CALL_WINDOW)
         .initial_connection_window_size(WINDOW)
-        .max_header_list_size(MAX_METADATA)
+        .max_header_list_size(ANSWER_METADATA)
         .max_send_buffer_size(SEND_BUFFER)
         .max_concurrent_reset_streams(RESET_CALLS)
         .max_local_error_reset_streams(None);

@@ -18,6 +18,6 @@ pub(crate) const fn room(calls: u32) -> u32 {
     (calls + OWN_STREAMS) * STREAM_WINDOW
 }
 
-/// The headers of a call, and of its answer. A gRPC server sets its own limit, and so does a client: who carries must not be
-/// the narrowest.
-pub const MAX_METADATA: u32 = 1024 * 1024;
+/// The headers of a call. More than xDS clients send by far, and than Envoy lets pass; still a bound that holds when each of
+/// a connection's streams, of whatever service, brings as much.
+pub const MAX_METADATA: u32 = 64 * 1024;

@@ -21,6 +21,7 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tower::Service;
 
+use self::probe::Foreign;
 use crate::{
     Away, Caller, GrpcBody, Hops, Metrics, Upstream,
     body::{GRACE, Live, Progress, doubted},
@@ -37,8 +38,9 @@ mod probe;
 /// How a [`GrpcCarry`] carries.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// So many calls at once; who comes beyond is told `RESOURCE_EXHAUSTED`. Each holds at most about 400 KiB when one of
-    /// its ends does not read.
+    /// So many calls at once; who comes beyond is told `RESOURCE_EXHAUSTED`. Each holds at most about 400 KiB of what its
+    /// ends do not read, and beside it its metadata: [`MAX_METADATA`](crate::MAX_METADATA) of the call's where the server
+    /// in front has that limit, and up to 1 MiB of the answer's.
     pub max_calls: usize,
     /// So many of them for one [`Caller`], so that none shuts the others out.
     pub max_calls_per_caller: usize,
@@ -88,6 +90,7 @@ struct Inner {
     drain: CancellationToken,
     metrics: Arc<Metrics>,
     hops: Hops,
+    foreign: Foreign,
 }
 
 impl GrpcCarry {
@@ -110,6 +113,7 @@ impl GrpcCarry {
             drain: CancellationToken::new(),
             metrics,
             hops: Hops::new(),
+            foreign: Foreign::default(),
         };
         Ok(Self {
             inner: Arc::new(inner),

@@ -13,7 +13,7 @@ use futures_util::{
 };
 use h2::client::SendRequest;
 use http::{HeaderMap, Uri};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
     Away, Metrics, Settings, Upstream,
@@ -81,12 +81,15 @@ impl Pool {
     }
 
     /// Whether the upstream answers a question with these headers within so long, on the connection that the next call would
-    /// have. One that leads back gets no more calls: another may not.
+    /// have. One that does not answer, or leads back, gets no more calls: another may.
     pub(crate) async fn probe(&self, marks: &HeaderMap, within: Duration) -> Result<Probed, Away> {
+        let silent = || Away::new(format_args!("it does not answer within {within:?}"));
+        let until = Instant::now() + within;
         let mut lost = None;
         for _ in 0..TRIES {
-            let slot = self.slot().await?;
-            match timeout(within, slot.ask(&self.health, marks.clone())).await {
+            let slot = timeout_at(until, self.slot());
+            let slot = slot.await.unwrap_or_else(|_| Err(silent()))?;
+            match timeout_at(until, slot.ask(&self.health, marks.clone())).await {
                 Ok(Ok(probed)) => {
                     if probed == Probed::Loops {
                         slot.retire();
@@ -97,13 +100,18 @@ impl Pool {
                 Ok(Err(error)) => lost = Some(Away::new(chain(&error))),
                 Err(_) => {
                     slot.retire();
-                    return Err(Away::new(format_args!(
-                        "it does not answer within {within:?}"
-                    )));
+                    return Err(silent());
                 }
             }
         }
         Err(lost.expect("each try that does not return leaves its error"))
+    }
+
+    /// What the upstream says to somebody else's question. How it ends changes nothing for the calls.
+    pub(crate) async fn look(&self, marks: HeaderMap) -> Result<Probed, Away> {
+        let slot = self.slot().await?;
+        let asked = slot.ask(&self.health, marks).await;
+        asked.map_err(|error| Away::new(chain(&error)))
     }
 
     async fn slot(&self) -> Result<Slot, Away> {

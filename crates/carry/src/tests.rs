@@ -8,6 +8,7 @@ mod loss;
 mod original;
 mod passes;
 mod plain;
+mod probes;
 
 use std::time::Duration;
 

@@ -89,6 +89,7 @@ impl Config {
     /// An instance identifier that is not configured is the environment's `HOSTNAME`, else the host's name.
     pub fn load(path: &Path, environment: &dyn Environment) -> Result<Loaded<Self>, ConfigError> {
         let mut loaded = load::<Self>(path, &SCHEMA, environment)?.check(Self::check)?;
+        loaded.config.enforcer.rest_server.settle();
         let xds = &mut loaded.config.xds;
         if xds.instance_identifier.is_empty() {
             xds.instance_identifier = environment

@@ -136,6 +136,37 @@ fn the_first_parameter_is_usable_where_there_is_no_header() {
 }
 
 #[test]
+fn each_name_of_an_api_key_has_a_place_of_its_own() {
+    let names = CredentialNames::default()
+        .with_api_key_headers(["x-key", "apikey"])
+        .with_api_key_queries(["key", "apikey"]);
+    let check = |headers: &[(&str, &str)], path: &str, usable: &[&str]| {
+        let request = Request::new("GET", path, headers);
+        let found = find(&request, &names).unwrap();
+        let found = found.into_iter().filter(|credential| credential.usable);
+        let found: Vec<_> = found.map(|credential| credential.text).collect();
+        assert_eq!(found, usable, "{headers:?} {path}");
+    };
+    check(&[], "/?key=foo&apikey=a.b.c", &["a.b.c"]);
+    check(&[], "/?apikey=foo&key=a.b.c", &["a.b.c"]);
+    check(&[], "/?key=a.b.c&apikey=d.e.f", &["a.b.c", "d.e.f"]);
+    check(&[], "/?key=foo&key=a.b.c", &[]);
+    check(&[("x-key", "foo")], "/?key=a.b.c", &["a.b.c"]);
+    check(&[("x-key", "foo"), ("apikey", "a.b.c")], "/", &["a.b.c"]);
+    check(&[("apikey", "foo")], "/?apikey=a.b.c", &[]);
+    check(&[("apikey", "foo")], "/?key=a.b.c&apikey=d.e.f", &["a.b.c"]);
+}
+
+#[test]
+fn the_only_header_comes_before_the_only_parameter_whatever_their_names() {
+    let names = CredentialNames::new("authorization", "x-key", "key", "");
+    let headers = [("x-key", "foo")];
+    let request = Request::new("GET", "/?key=a.b.c", &headers[..]);
+    let found = find(&request, &names).unwrap();
+    assert!(found.iter().all(|credential| !credential.usable));
+}
+
+#[test]
 fn kinds_come_in_the_order_in_which_they_are_tried() {
     check(
         &[

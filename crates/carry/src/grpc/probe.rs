@@ -3,16 +3,59 @@
 use std::time::Duration;
 
 use http::{HeaderMap, Request, Response};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout},
+};
 
 use super::{GrpcCarry, Inner};
 use crate::{
     Away, GrpcBody, Hops,
     connection::{HEALTH, Probed},
+    pool::Pool,
     status::Status,
 };
 
-/// Somebody else's probe is sent on for so long: less than it waits itself.
+/// Somebody else's probe waits its turn and is sent on for so long: less than it waits itself.
 const PASS_ON: Duration = Duration::from_secs(2);
+
+/// What was found for somebody else's last probe holds for so long.
+const KEPT: Duration = Duration::from_secs(1);
+
+/// Other people's probes: one at a time goes on, so that all of them together take one place upstream.
+#[derive(Debug, Default)]
+pub(super) struct Foreign {
+    /// Held by the one whose turn it is.
+    last: Mutex<Option<Found>>,
+}
+
+#[derive(Debug)]
+struct Found {
+    marks: HeaderMap,
+    looped: bool,
+    at: Instant,
+}
+
+impl Foreign {
+    /// Whether a probe with these marks comes back. What another was told is not taken: it depends on the marks, which
+    /// anybody can make up.
+    async fn loops(&self, pool: &Pool, marks: HeaderMap) -> bool {
+        let mut last = self.last.lock().await;
+        if let Some(found) = &*last
+            && found.marks == marks
+            && found.at.elapsed() < KEPT
+        {
+            return found.looped;
+        }
+        let looped = pool.look(marks.clone()).await == Ok(Probed::Loops);
+        *last = Some(Found {
+            marks,
+            looped,
+            at: Instant::now(),
+        });
+        looped
+    }
+}
 
 impl GrpcCarry {
     /// Whether the upstream answers: asks it by a call for its health, whatever it says to that. One that says nothing within
@@ -51,11 +94,17 @@ impl GrpcCarry {
     /// The answer to a probe with these headers that has come back here, or comes back here from behind the upstream. Any
     /// other is answered as a question for health is.
     pub async fn loops(&self, probe: &HeaderMap) -> Option<Response<GrpcBody>> {
-        let Inner { pool, hops, .. } = &*self.inner;
+        let Inner {
+            hops,
+            pool,
+            foreign,
+            ..
+        } = &*self.inner;
         if !hops.has_been_here(probe) {
             let mut marks = HeaderMap::new();
             hops.mark(&mut marks, Some(probe));
-            if pool.probe(&marks, PASS_ON).await != Ok(Probed::Loops) {
+            let looped = timeout(PASS_ON, foreign.loops(pool, marks)).await;
+            if looped != Ok(true) {
                 return None;
             }
         }

@@ -1,7 +1,7 @@
 //! Whether requests come back here: asked before one is carried, and not again for a while.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -31,19 +31,26 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    /// Whether it is time for one. Who asks has it.
-    fn is_due(&self) -> bool {
+    /// The turn to ask, if it is time.
+    fn turn(&self) -> Option<Turn<'_>> {
         let holds = match self.hops.is_looped() {
             true => LOOPED,
             false => GOOD,
         };
-        // It is replaced in one step: a panic elsewhere leaves nothing half done.
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last();
         let due = last.is_none_or(|last| last.elapsed() >= holds);
         if due {
             *last = Some(Instant::now());
         }
-        due
+        due.then(|| Turn {
+            probe: self,
+            found: false,
+        })
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<Instant>> {
+        // It is replaced in one step: a panic elsewhere leaves nothing half done.
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Marks somebody's probe, which goes on; the answer to one that has been here.
@@ -60,18 +67,39 @@ impl Probe {
     }
 }
 
+/// Asking. Whose caller hangs up meanwhile leaves the turn to the next.
+struct Turn<'p> {
+    probe: &'p Probe,
+    found: bool,
+}
+
+impl Turn<'_> {
+    fn found(mut self, looped: bool) {
+        self.probe.hops.found(looped);
+        self.found = true;
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if !self.found {
+            *self.probe.last() = None;
+        }
+    }
+}
+
 impl HttpCarry {
     /// Whether a request would come back here.
     pub(super) async fn leads_back(&self) -> bool {
         let Probe { hops, .. } = &*self.probe;
-        if self.probe.is_due() {
+        if let Some(turn) = self.probe.turn() {
             let mut request = Request::new(Empty::<Bytes>::new());
             *request.uri_mut() = PAGE.parse().unwrap_or_default();
             hops.mark(request.headers_mut(), None);
             let asked = self.client.request(self.outgoing(request));
             let answer = timeout(WITHIN, asked).await;
             let is_loop = |answer: Response<_>| Hops::is_loop(answer.headers());
-            hops.found(answer.is_ok_and(|answer| answer.is_ok_and(is_loop)));
+            turn.found(answer.is_ok_and(|answer| answer.is_ok_and(is_loop)));
         }
         hops.is_looped()
     }

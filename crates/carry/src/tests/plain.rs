@@ -1,18 +1,24 @@
 //! Plain requests over HTTP/1.1.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Notify};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
-use super::{Certificates, nobody, upstream};
-use crate::{HttpCarry, dial::HTTP_1};
+use super::{Certificates, nobody, soon, upstream};
+use crate::{Hops, HttpCarry, dial::HTTP_1};
 
 /// Says what it was asked.
 async fn page(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
@@ -32,7 +38,13 @@ async fn page(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infal
     Ok(response)
 }
 
-async fn serve(certificates: &Arc<Certificates>) -> String {
+async fn serve<F>(
+    certificates: &Arc<Certificates>,
+    page: impl Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+) -> String
+where
+    F: Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send + 'static,
+{
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let acceptor = TlsAcceptor::from(certificates.server(rustls::DEFAULT_VERSIONS, HTTP_1));
@@ -40,9 +52,8 @@ async fn serve(certificates: &Arc<Certificates>) -> String {
         loop {
             let (tcp, _) = listener.accept().await.unwrap();
             let tls = acceptor.accept(tcp).await.unwrap();
-            let serving =
-                http1::Builder::new().serve_connection(TokioIo::new(tls), service_fn(page));
-            tokio::spawn(serving);
+            let page = service_fn(page.clone());
+            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(tls), page));
         }
     });
     address
@@ -51,7 +62,7 @@ async fn serve(certificates: &Arc<Certificates>) -> String {
 #[tokio::test]
 async fn a_page_passes_with_its_host_its_headers_and_its_body() {
     let certificates = Arc::new(Certificates::new());
-    let address = serve(&certificates).await;
+    let address = serve(&certificates, page).await;
     let carry = HttpCarry::new(&upstream(&certificates, address)).unwrap();
     // As HTTP/2 has it, and as HTTP/1.1 has it.
     for (uri, host) in [
@@ -87,4 +98,42 @@ async fn nobody_there_is_a_bad_gateway() {
     let text = response.into_body().collect().await.unwrap().to_bytes();
     let text = String::from_utf8_lossy(&text).into_owned();
     assert!(text.contains("Connection refused"), "{text}");
+}
+
+#[tokio::test]
+async fn who_hangs_up_while_it_is_asked_leaves_the_question_to_the_next() {
+    let certificates = Arc::new(Certificates::new());
+    let probes = Arc::new(AtomicUsize::new(0));
+    let asked = Arc::new(Notify::new());
+    let (counted, told) = (Arc::clone(&probes), Arc::clone(&asked));
+    // Says nothing to the first probe, and to the second that it has come back.
+    let looping = move |request: Request<Incoming>| {
+        let (counted, told) = (Arc::clone(&counted), Arc::clone(&told));
+        async move {
+            if !Hops::is_probe(request.headers()) {
+                return page(request).await;
+            }
+            if counted.fetch_add(1, Ordering::SeqCst) == 0 {
+                told.notify_one();
+                std::future::pending::<()>().await;
+            }
+            let mut answer = Response::default();
+            Hops::say(answer.headers_mut());
+            Ok(answer)
+        }
+    };
+    let address = serve(&certificates, looping).await;
+    let carry = HttpCarry::new(&upstream(&certificates, address)).unwrap();
+    let request = || {
+        Request::get("/jwks")
+            .body(Full::<Bytes>::default())
+            .unwrap()
+    };
+    tokio::select! {
+        _ = carry.clone().oneshot(request()) => panic!("it is never answered"),
+        () = soon(asked.notified()) => {}
+    }
+    let answer = carry.oneshot(request()).await.unwrap();
+    assert_eq!(answer.status(), 502);
+    assert_eq!(probes.load(Ordering::SeqCst), 2);
 }

@@ -61,7 +61,10 @@ fn names<'a>(
     }
     let optional = [internal, header].into_iter().flatten();
     let mut lists = optional.filter(|names| !names.is_empty()).chain(bearer);
-    if !lists.all(|names| list(names).all(is_header_name)) {
+    let mut parameters = query.into_iter().filter(|names| !names.is_empty());
+    if !lists.all(|names| list(names).all(is_header_name))
+        || parameters.any(|names| list(names).any(str::is_empty))
+    {
         return Err(BadCheck);
     }
     let mut names = configured.clone();
@@ -147,6 +150,9 @@ mod tests {
             ("rescind_authorization_header", "a,b c"),
             ("rescind_internal_key_header", "a:b"),
             ("rescind_api_key_header", " "),
+            ("rescind_api_key_query", " "),
+            ("rescind_api_key_query", "key,"),
+            ("rescind_api_key_query", "key,,other"),
         ] {
             assert_eq!(read(&[(name, value)]).unwrap_err(), BadCheck, "{name}");
         }

@@ -42,6 +42,11 @@ impl RestServer {
     pub fn is_enabled(&self) -> bool {
         self.enabled && self.enable
     }
+
+    /// Says it by the one name that is shown.
+    pub(super) fn settle(&mut self) {
+        self.enabled = self.is_enabled();
+    }
 }
 
 /// Who may see the revoked tokens: HTTP Basic authentication. Without a password, nobody.

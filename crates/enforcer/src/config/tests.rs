@@ -414,6 +414,10 @@ fn choreo_connects_older_name_and_its_other_cases_are_taken() {
         "{SERVICE}[enforcer.restServer]\nenable = false\nenabled = true\n"
     )));
     assert!(!enabled("[Enforcer.RestServer]\nEnabled = false\n"));
+    // What is shown is what holds, by the newer name.
+    let text = format!("{SERVICE}[enforcer.restServer]\nenable = false\n");
+    let shown = serde_json::to_value(config(&text, &[]).enforcer.rest_server).unwrap();
+    assert_eq!(shown["enabled"], false);
     let text = "[enforcer.restServer]\nHost = '0.0.0.0'\n";
     assert_eq!(
         problems(&format!("{SERVICE}{text}")),

@@ -1,4 +1,4 @@
-//! Metadata of carried calls: more than a server usually takes, and what comes back.
+//! Metadata of carried calls: more than a server usually takes, too much, and what comes back.
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -28,15 +28,26 @@ async fn a_call_with_much_metadata_is_carried_as_any_other() {
     let (addresses, token) = (app.addresses(), app.token());
     let running = tokio::spawn(app.run());
     let mut client = AuthorizationClient::new(channel(&authority, addresses.xds).await);
-    for size in [100, 15_000, 40_000, 500_000] {
+    let call = |size: usize| {
         let mut request = tonic::Request::new(CheckRequest::default());
         let value = "x".repeat(size).parse().unwrap();
         request.metadata_mut().insert("x-long", value);
-        let refused = client.check(request).await.unwrap_err();
+        request
+    };
+    for size in [100, 15_000, 40_000, 60_000] {
+        let refused = client.check(call(size)).await.unwrap_err();
         assert_eq!(refused.code(), Code::Unavailable, "{size}: {refused}");
         let carried = refused.message().contains("the original is away");
         assert!(carried, "{size}: {refused}");
     }
+    // Each call on the port may bring so much, also one that is not carried.
+    for size in [70_000, 500_000] {
+        let refused = client.check(call(size)).await.unwrap_err();
+        let carried = refused.message().contains("the original is away");
+        assert!(!carried, "{size}: {refused}");
+    }
+    let carried = client.check(call(100)).await.unwrap_err();
+    assert_eq!(carried.code(), Code::Unavailable, "{carried}");
     token.cancel();
     assert_eq!(soon(running).await.unwrap(), ExitCode::SUCCESS);
 }

@@ -8,8 +8,7 @@ use crate::{
 
 /// The last segment as other encoders write the same bytes, none of which a signature forbids.
 fn spellings(signature: &str) -> Vec<String> {
-    let bare = encode(&decode_lenient(signature));
-    let standard = bare.replace('-', "+").replace('_', "/");
+    let (bare, standard) = (bare(signature), standard(signature));
     // 256 bytes leave four bits of the last digit unused.
     let mut spare = bare.clone();
     let last = spare.pop().unwrap();
@@ -27,6 +26,15 @@ fn spellings(signature: &str) -> Vec<String> {
     ]
 }
 
+fn bare(segment: &str) -> String {
+    encode(&decode_lenient(segment))
+}
+
+/// In the alphabet that is not safe in a URL.
+fn standard(segment: &str) -> String {
+    bare(segment).replace('-', "+").replace('_', "/")
+}
+
 /// Whatever is stored of `key`, and however its signature is spelt when it comes, it is revoked.
 fn check(kind: CredentialKind, issued: &str) {
     let (input, signature) = issued.rsplit_once('.').unwrap();
@@ -34,14 +42,17 @@ fn check(kind: CredentialKind, issued: &str) {
         let segments: Vec<_> = issued.split('.').map(write).collect();
         segments.join(".")
     };
-    let bare = |segment: &str| encode(&decode_lenient(segment));
     let stored = [
         issued.to_owned(),
-        segments(|segment| encode(&decode_lenient(segment))),
-        segments(|segment| pad(encode(&decode_lenient(segment)))),
+        segments(bare),
+        segments(|segment| pad(bare(segment))),
         signature.to_owned(),
         bare(signature),
         pad(bare(signature)),
+        segments(standard),
+        segments(|segment| pad(standard(segment))),
+        standard(signature),
+        pad(standard(signature)),
     ];
     let answer = match kind {
         Bearer => Answer::InvalidJwt,
