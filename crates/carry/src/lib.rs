@@ -5,9 +5,12 @@
 //! without a limit on its size. [`HttpCarry`] does the same for plain requests over HTTP/1.1. Both are tower services that
 //! never fail: an upstream that is away is an answer (`UNAVAILABLE`, 502).
 //!
+//! [`Asker`] asks the same upstream in our own name.
+//!
 //! It does not decide who may call and logs nothing of what it carries. Each carrier has connections of its own, so that
 //! nothing it carries shares a window or a queue with anything else.
 
+mod ask;
 mod body;
 mod callers;
 mod connection;
@@ -27,6 +30,7 @@ mod upload;
 #[cfg(test)]
 mod tests;
 
+pub use ask::{Answered, AskError, Asker};
 pub use body::GrpcBody;
 pub use callers::Caller;
 pub use dial::{Away, Upstream};

@@ -16,7 +16,7 @@ use http::{HeaderMap, Uri};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    Away, Metrics, Settings, Upstream,
+    Away, Hops, Metrics, Settings, Upstream,
     connection::{Connection, HEALTH, Probed, Slot},
     dial::{Dialer, HTTP_2, chain},
 };
@@ -78,6 +78,18 @@ impl Pool {
         Err(Away::new(
             "it sends its connections away as soon as they stand",
         ))
+    }
+
+    /// Whether the upstream answers a probe of our own within so long, and what it finds, noted in `hops`.
+    pub(crate) async fn probe_as(&self, hops: &Hops, within: Duration) -> Result<(), Away> {
+        let mut marks = HeaderMap::new();
+        hops.mark(&mut marks, None);
+        let probed = self.probe(&marks, within).await;
+        hops.found(probed == Ok(Probed::Loops));
+        match probed? {
+            Probed::Answers => Ok(()),
+            Probed::Loops => Err(Away::looped()),
+        }
     }
 
     /// Whether the upstream answers a question with these headers within so long, on the connection that the next call would

@@ -24,7 +24,7 @@ mod link;
 mod standing;
 
 pub(crate) use call::NextAnswer;
-pub(crate) use link::{Dial, Link};
+pub(crate) use link::Link;
 use standing::Standing;
 
 /// Calls at once. Choreo Connect's enforcer has 400 to 500 threads and a queue of 1000.
@@ -113,7 +113,7 @@ impl Next {
         self.shared.calls.try_acquire_many(CALLS as u32).unwrap()
     }
 
-    /// Keeps the connection: asks now and then whether it is there, and gives up a connection on which nothing comes.
+    /// Asks now and then whether it is there; a connection on which nothing comes takes no more checks.
     pub(crate) async fn keep(self, cancel: CancellationToken) {
         let Shared { link, standing, .. } = &*self.shared;
         let mut probes = interval(PROBE);
@@ -121,13 +121,9 @@ impl Next {
         let keeping = async {
             loop {
                 probes.tick().await;
-                let there = timeout(PROBE, link.probe()).await;
-                match there.unwrap_or(Err(Failure::Late(PROBE))) {
+                match link.probe().await {
                     Ok(()) => standing.good(),
-                    Err(failure) => {
-                        link.give_up();
-                        standing.bad(&failure);
-                    }
+                    Err(failure) => standing.bad(&failure),
                 }
             }
         };

@@ -23,7 +23,7 @@ use crate::{
     journal::Durable,
     keys::{KeyLoader, Keys},
     metrics::Metrics,
-    next::{Dial, Link as NextLink},
+    next::Link as NextLink,
     readiness::Readiness,
     staleness::Freshness,
     subscription::{Signals, Subscription},
@@ -161,12 +161,8 @@ pub(crate) fn next(
     let Some(address) = config.next.endpoint() else {
         return Ok(None);
     };
-    let dial = Dial {
-        address,
-        server_name: next_name(config)?,
-        tls,
-    };
-    Ok(Some(NextLink::new(dial).context("next.serverName")?))
+    let upstream = Upstream::new(address, next_name(config)?, tls);
+    Ok(Some(NextLink::new(upstream).context("next.address")?))
 }
 
 /// What carries the gRPC calls that are not ours, if there is a next enforcer.

@@ -73,15 +73,7 @@ impl GrpcCarry {
             metrics,
             ..
         } = &*self.inner;
-        let mut marks = HeaderMap::new();
-        hops.mark(&mut marks, None);
-        let probed = pool.probe(&marks, settings.probe_timeout).await;
-        hops.found(probed == Ok(Probed::Loops));
-        let answered = match probed {
-            Ok(Probed::Answers) => Ok(()),
-            Ok(Probed::Loops) => Err(Away::looped()),
-            Err(away) => Err(away),
-        };
+        let answered = pool.probe_as(hops, settings.probe_timeout).await;
         metrics.up.set(answered.is_ok().into());
         answered
     }

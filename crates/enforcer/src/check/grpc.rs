@@ -98,7 +98,7 @@ pub(crate) fn reply_with(headers: HeaderMap, body: Bytes, trailers: HeaderMap) -
 ///
 /// How long it is goes unsaid: gRPC has no use for a `content-length`.
 #[derive(Debug)]
-pub(crate) struct Framed {
+struct Framed {
     left: Bytes,
     piece: usize,
     trailers: Option<HeaderMap>,
@@ -127,15 +127,6 @@ impl http_body::Body for Framed {
 
     fn is_end_stream(&self) -> bool {
         self.left.is_empty() && self.trailers.is_none()
-    }
-}
-
-/// The body of a call.
-pub(crate) fn call(body: Bytes) -> Framed {
-    Framed {
-        piece: body.len(),
-        left: body,
-        trailers: None,
     }
 }
 

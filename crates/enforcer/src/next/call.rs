@@ -4,19 +4,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri,
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
     header::{self, CONTENT_TYPE},
 };
+use rescind_carry::Answered;
 use tonic::body::Body;
 
 use super::Failure;
 use crate::check::{
-    grpc::{self, Framed, GRPC, GRPC_STATUS},
+    grpc::{self, GRPC, GRPC_STATUS},
     wire::Fields,
 };
 
 /// The largest answer, in bytes. One with a thousand headers has a tenth of it.
-const MOST: usize = 4 * 1024 * 1024;
+pub(super) const MOST: usize = 4 * 1024 * 1024;
 
 /// How the rest of the caller's time is shared: nine tenths for the next, so that there is time to say that it was late.
 const SHARE: f64 = 0.9;
@@ -73,16 +74,8 @@ fn timeout(value: &HeaderValue) -> Option<Duration> {
     })
 }
 
-/// The call that goes on: to `uri`, with the caller's headers and bytes, for `limit`.
-pub(super) fn request(
-    uri: Uri,
-    headers: &HeaderMap,
-    limit: Duration,
-    body: Bytes,
-) -> Request<Framed> {
-    let mut request = Request::new(grpc::call(body));
-    *request.method_mut() = http::Method::POST;
-    *request.uri_mut() = uri;
+/// The call that goes on: to `uri`, with the caller's headers, for `limit`.
+pub(super) fn head(uri: Uri, headers: &HeaderMap, limit: Duration) -> Request<()> {
     let mut passed = headers.clone();
     for name in OURS {
         passed.remove(name);
@@ -94,35 +87,33 @@ pub(super) fn request(
     if let Ok(value) = HeaderValue::try_from(format!("{millis}m")) {
         passed.insert(GRPC_TIMEOUT, value);
     }
-    *request.headers_mut() = passed;
-    request
+    let mut head = Request::new(());
+    *head.method_mut() = Method::POST;
+    *head.version_mut() = Version::HTTP_2;
+    *head.uri_mut() = uri;
+    *head.headers_mut() = passed;
+    head
 }
 
-/// Reads the answer to a call, whole.
-pub(super) async fn answer<B>(response: Response<B>) -> Result<NextAnswer, Failure>
-where
-    B: http_body::Body<Data = Bytes>,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
+/// What goes back of the answer to a call.
+pub(super) fn answer(answered: Answered) -> Result<NextAnswer, Failure> {
     let failed = |text: String| Err(Failure::Failed(text));
-    let (head, body) = response.into_parts();
+    let Answered {
+        head,
+        body,
+        trailers,
+    } = answered;
     if head.status != StatusCode::OK {
         return failed(format!("it answered with HTTP status {}", head.status));
     }
     if let Some(status) = head.headers.get(GRPC_STATUS) {
         return failed(format!("it answered with gRPC status {status:?}"));
     }
-    let collected = match grpc::collect(body, MOST).await {
-        Ok(collected) => collected,
-        Err(error) => return failed(format!("its answer cannot be read: {error}")),
-    };
-    let trailers = collected.trailers().cloned().unwrap_or_default();
     match trailers.get(GRPC_STATUS) {
         Some(status) if status == "0" => {}
         Some(status) => return failed(format!("it answered with gRPC status {status:?}")),
         None => return failed("its answer was cut off".to_owned()),
     }
-    let body = collected.to_bytes();
     // What stands behind it must not become a part of what stands in it.
     let sound = |message| Fields::of(message).all(|field| field.is_ok());
     if !grpc::message(&body).is_some_and(sound) {

@@ -71,7 +71,7 @@ async fn without_a_next_they_are_unimplemented() {
 
 /// What is asked is refused here, and said to come back.
 async fn says_that_it_loops(running: &Running) {
-    let degraded = "leads back to this enforcer";
+    let degraded = "leads back";
     eventually(async || running.page("/readyz").await.1.contains(degraded)).await;
     let refused = ask(running).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unavailable);

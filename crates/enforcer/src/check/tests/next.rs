@@ -11,6 +11,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue};
 use http_body_util::BodyExt as _;
 use rescind_authz::Lacking;
+use rescind_carry::Upstream;
 use rescind_proto::{
     envoy::{
         service::auth::v3::{DeniedHttpResponse, OkHttpResponse},
@@ -30,7 +31,7 @@ use tower::Service;
 use super::*;
 use crate::{
     metrics::NextOutcome,
-    next::{Dial, Link, Next},
+    next::{Link, Next},
     testing::{Certificates, reserved_port},
 };
 
@@ -129,11 +130,8 @@ impl Pair {
         let trust = Trust::load(certificates.ca()).unwrap();
         let tls = client_config(&trust, Some(&Identity::new(cert, key)), ALPN_H2).unwrap();
         let port = reserved_port();
-        let link = Link::new(Dial {
-            address: format!("127.0.0.1:{port}"),
-            server_name: ServerName::try_from("enforcer").unwrap(),
-            tls,
-        });
+        let name = ServerName::try_from("enforcer").unwrap();
+        let link = Link::new(Upstream::new(format!("127.0.0.1:{port}"), name, tls));
         let health = Health::new();
         let (metrics, limit) = (fixture.metrics.clone(), Duration::from_secs(15));
         let next = Next::new(link.unwrap(), limit, health.clone(), metrics);
