@@ -25,7 +25,7 @@ async fn a_connection_is_told_its_limits_and_those_of_metadata_where_calls_are_c
     })
     .await;
     let mut told = mute(&served).await;
-    assert_eq!(settings(&mut told).await, limits(1024 * 1024));
+    assert_eq!(settings(&mut told).await, limits(64 * 1024));
     drop(told);
     served.stop().await;
 }
