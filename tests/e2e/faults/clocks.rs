@@ -1,8 +1,8 @@
 //! The adapter's clock a year ahead, and a year back: what it drops follows the lower of its own clock and the control
 //! plane's, and nothing that still matters goes.
 //!
-//! libfaketime shows the adapter another time, by a file that is looked at anew each time. Where the hours that a sweep waits for
-//! must go by at once, the steady clock moves too. Two threads that look into the file at the same time may be shown the true
+//! libfaketime shows the adapter another time, by a file that is looked at anew each second. Where the hours that a sweep waits for
+//! must go by at once, the steady clock moves too. A thread that meets another one looking into the file may be shown the true
 //! time for a moment: where the clock jumps often it is the wall clock alone, which may do such a thing. A steady clock that
 //! goes a year ahead and back ends every wait in a process for ever.
 
@@ -116,7 +116,7 @@ async fn start(hub: &str, server: &mut ListServer, clock: &Clock, faked: Faked) 
                 "FAKETIME_TIMESTAMP_FILE",
                 clock.to_str().unwrap(),
             )
-            .variable(Part::Adapter, "FAKETIME_NO_CACHE", "1")
+            .variable(Part::Adapter, "FAKETIME_CACHE_DURATION", "1")
             .variable(Part::Adapter, "NO_FAKE_STAT", "1")
             .variable(Part::Adapter, "FAKETIME_DONT_FAKE_MONOTONIC", steady)
     })
